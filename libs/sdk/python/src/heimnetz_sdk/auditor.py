@@ -1,0 +1,37 @@
+"""May this be trusted?"""
+
+from urllib.parse import quote
+
+from heimnetz_sdk._transport import Transport
+from heimnetz_sdk.models import Audit, Page, decode_page
+
+BASE = "/api/auditor/v1"
+ACCEPT = {
+    "json": "application/json",
+    "sarif": "application/sarif+json",
+    "markdown": "text/markdown",
+    "text": "text/plain",
+}
+
+
+class Auditor:
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def list_audits(self, plugin: str | None = None, *, limit: int = 50) -> Page[Audit]:
+        query = {"plugin": plugin, "limit": limit}
+        return decode_page(
+            Audit, self._transport.request("GET", f"{BASE}/audits", query=query).json()
+        )
+
+    def get_report(self, plugin: str, version: str, form: str = "json") -> str:
+        """The latest report, as it is kept; `form` is json, sarif, markdown or text."""
+        path = f"{BASE}/audits/{quote(plugin, safe='')}/{quote(version, safe='')}"
+        return self._transport.request(
+            "GET", path, query={"format": form}, headers={"Accept": f"{ACCEPT[form]}, */*;q=0.1"}
+        ).text
+
+    def audit_again(self, plugin: str, version: str) -> None:
+        self._transport.request(
+            "POST", f"{BASE}/audits", document={"plugin": plugin, "version": version}
+        )

@@ -1,0 +1,207 @@
+"""What the services answer, as frozen values.
+
+A service may add fields at any time: what is not named here is ignored, and `document` keeps the
+answer as it came.
+"""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from datetime import datetime
+from typing import Any, Generic, TypeVar, get_type_hints
+
+from heimnetz_sdk.errors import UnexpectedAnswer
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    document: Document = field(repr=False, compare=False)
+
+
+ModelT = TypeVar("ModelT", bound=Model)
+
+
+@dataclass(frozen=True)
+class Page(Generic[ModelT]):
+    items: tuple[ModelT, ...]
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Me(Model):
+    subject: str
+    name: str
+    role: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session(Model):
+    token: str = field(repr=False)
+    name: str = ""
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token(Model):
+    id: str
+    token: str = field(repr=False, default="")
+    name: str = ""
+    role: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PluginSummary(Model):
+    plugin: str
+    title: str = ""
+    summary: str = ""
+    latest: str = ""
+    state: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version(Model):
+    plugin: str
+    version: str
+    sha256: str
+    size_bytes: int
+    state: str
+    reason: str = ""
+    publisher: str = ""
+    published_at: datetime | None = None
+    score: int | None = None
+    grade: str = ""
+    verdict: str = ""
+    manifest: Document = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installation(Model):
+    plugin: str
+    version: str
+    sha256: str = ""
+    grants: object = None
+    configuration: Document = field(default_factory=dict)
+    revision: int = 0
+    installed_at: datetime | None = None
+    installed_by: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transition(Model):
+    plugin: str = ""
+    version: str = ""
+    state: str = ""
+    actor: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit(Model):
+    plugin: str = ""
+    version: str = ""
+    score: int | None = None
+    grade: str = ""
+    verdict: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFile(Model):
+    name: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Model):
+    """`outcome` is empty until `state` is "finished"."""
+
+    id: str
+    plugin: str
+    version: str = ""
+    trigger: str = ""
+    state: str = ""
+    outcome: str = ""
+    reason: str = ""
+    result: Any = field(default=None, repr=False)
+    queued_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    duration_seconds: float | None = None
+    peak_memory_bytes: int | None = None
+    cpu_seconds: float | None = None
+    exit_code: int | None = None
+    trace_id: str = ""
+    log_truncated: bool = False
+
+    @property
+    def is_finished(self) -> bool:
+        return self.state == "finished"
+
+    @property
+    def is_ok(self) -> bool:
+        return self.outcome == "ok"
+
+    @property
+    def files(self) -> tuple[RunFile, ...]:
+        return tuple(decode(RunFile, entry) for entry in self.document.get("files") or ())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alert(Model):
+    alert: str = ""
+    state: str = ""
+    severity: str = ""
+    fingerprint: str = ""
+    labels: Document = field(default_factory=dict)
+    annotations: Document = field(default_factory=dict)
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status(Model):
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class DocsPage(Model):
+    plugin: str = ""
+    version: str = ""
+    formats: tuple[str, ...] = ()
+
+
+def decode(model: type[ModelT], document: object) -> ModelT:
+    """Raises: UnexpectedAnswer, if a field without a default is missing."""
+    if not isinstance(document, Mapping):
+        raise UnexpectedAnswer(f"expected a JSON object for {model.__name__}")
+    values: dict[str, Any] = {"document": document}
+    hints = get_type_hints(model)
+    for item in fields(model):
+        if item.name == "document":
+            continue
+        value = document.get(item.name)
+        if value is None:
+            if item.default is MISSING and item.default_factory is MISSING:
+                raise UnexpectedAnswer(f"{model.__name__} without {item.name!r}")
+            continue
+        values[item.name] = _value(hints[item.name], value)
+    return model(**values)
+
+
+def decode_page(model: type[ModelT], document: object) -> Page[ModelT]:
+    if not isinstance(document, Mapping) or not isinstance(document.get("items"), list):
+        raise UnexpectedAnswer(f"expected a page of {model.__name__}")
+    items = tuple(decode(model, entry) for entry in document["items"])
+    return Page(items, document.get("next_cursor") or None)
+
+
+def _value(hint: object, value: Any) -> Any:
+    if hint == datetime | None:
+        try:
+            return datetime.fromisoformat(str(value))
+        except ValueError:
+            raise UnexpectedAnswer(f"{value!r} is no time") from None
+    if hint == tuple[str, ...]:
+        return tuple(str(entry) for entry in value)
+    return value

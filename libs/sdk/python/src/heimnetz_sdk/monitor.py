@@ -1,0 +1,20 @@
+"""Is it healthy?"""
+
+from heimnetz_sdk._transport import Transport
+from heimnetz_sdk.models import Alert, Page, Status, decode, decode_page
+
+BASE = "/api/monitor/v1"
+
+
+class Monitor:
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def get_status(self) -> Status:
+        return decode(Status, self._transport.request("GET", f"{BASE}/status").json())
+
+    def list_alerts(self, state: str | None = None, *, limit: int = 50) -> Page[Alert]:
+        query = {"state": state, "limit": limit}
+        return decode_page(
+            Alert, self._transport.request("GET", f"{BASE}/alerts", query=query).json()
+        )

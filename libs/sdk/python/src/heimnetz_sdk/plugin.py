@@ -1,0 +1,46 @@
+"""The types that plugin authors write against; standard library only, part of every runtime.
+
+A plugin is a function. The runner calls it once for a run, in a container of its own:
+
+    def run(input: Input, context: Context) -> Output: ...
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
+Input: TypeAlias = Mapping[str, Any]
+Output: TypeAlias = Mapping[str, Any]
+
+
+class Context(Protocol):
+    """What the platform hands to one run."""
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The installation's configuration, valid by the manifest's schema, secrets in clear."""
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """The files of this run by the name they were sent with; read-only."""
+
+    @property
+    def out(self) -> Path:
+        """An empty directory; what is in it at the end is kept with the run."""
+
+    @property
+    def run_id(self) -> str: ...
+
+    @property
+    def trace_id(self) -> str:
+        """32 hexadecimal digits; the same trace reaches from the gateway to this run's log."""
+
+    def log(self, message: str, /) -> None:
+        """Add a line to the run's log, which is capped (256 KiB unless the manifest asks)."""
+
+
+class Plugin(Protocol):
+    """The shape of an entry point."""
+
+    def __call__(self, input: Input, context: Context, /) -> Output: ...  # noqa: A002

@@ -1,0 +1,145 @@
+"""What exists, and who may do what."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from heimnetz_sdk._transport import Transport, read_chunks
+from heimnetz_sdk.models import (
+    Installation,
+    Me,
+    Page,
+    PluginSummary,
+    Session,
+    Token,
+    Transition,
+    Version,
+    decode,
+    decode_page,
+)
+
+BASE = "/api/registry/v1"
+UPLOAD_TIMEOUT_SECONDS = 120.0
+
+
+class Registry:
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def set_up(self, setup_token: str, name: str, password: str) -> Session:
+        """Create the owner account; possible once.
+
+        Raises: AlreadySetUp, Forbidden.
+        """
+        document = {"setup_token": setup_token, "name": name, "password": password}
+        return decode(
+            Session, self._transport.request("POST", f"{BASE}/setup", document=document).json()
+        )
+
+    def log_in(self, name: str, password: str) -> Session:
+        document = {"name": name, "password": password}
+        return decode(
+            Session, self._transport.request("POST", f"{BASE}/sessions", document=document).json()
+        )
+
+    def get_me(self) -> Me:
+        return decode(Me, self._transport.request("GET", f"{BASE}/me").json())
+
+    def create_token(self, name: str, role: str, expires_in_days: int | None = None) -> Token:
+        document: dict[str, object] = {"name": name, "role": role}
+        if expires_in_days is not None:
+            document["expires_in_days"] = expires_in_days
+        return decode(
+            Token, self._transport.request("POST", f"{BASE}/tokens", document=document).json()
+        )
+
+    def revoke_token(self, token_id: str) -> None:
+        self._transport.request("DELETE", f"{BASE}/tokens/{quote(token_id, safe='')}")
+
+    def publish(self, plugin: str, package: Path | bytes) -> tuple[Version, bool]:
+        """Upload a package; True with the version if these bytes were not there before.
+
+        Sending the same bytes again changes nothing, so a lost connection is retried.
+        Raises: VersionExists, InvalidInput, TooLarge, UnsupportedMedia, Forbidden.
+        """
+        body = (lambda: iter((package,))) if isinstance(package, bytes) else read_chunks(package)
+        answer = self._transport.request(
+            "POST",
+            f"{BASE}/plugins/{quote(plugin, safe='')}/versions",
+            content=body,
+            headers={"Content-Type": "application/gzip"},
+            is_idempotent=True,
+            timeout_seconds=UPLOAD_TIMEOUT_SECONDS,
+        )
+        return decode(Version, answer.json()), answer.status == 201
+
+    def list_plugins(
+        self, query: str | None = None, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[PluginSummary]:
+        answer = self._transport.request(
+            "GET", f"{BASE}/plugins", query={"q": query, "limit": limit, "cursor": cursor}
+        )
+        return decode_page(PluginSummary, answer.json())
+
+    def get_plugin(self, plugin: str) -> PluginSummary:
+        path = f"{BASE}/plugins/{quote(plugin, safe='')}"
+        return decode(PluginSummary, self._transport.request("GET", path).json())
+
+    def list_versions(self, plugin: str) -> Page[Version]:
+        path = f"{BASE}/plugins/{quote(plugin, safe='')}/versions"
+        return decode_page(Version, self._transport.request("GET", path).json())
+
+    def get_version(self, plugin: str, version: str) -> Version:
+        return decode(Version, self._transport.request("GET", _version(plugin, version)).json())
+
+    def download(self, plugin: str, version: str) -> Iterable[bytes]:
+        with self._transport.stream(f"{_version(plugin, version)}/package") as stream:
+            yield from stream.chunks()
+
+    def set_state(self, plugin: str, version: str, state: str, reason: str) -> Version:
+        """Raises: IllegalTransition."""
+        answer = self._transport.request(
+            "POST",
+            f"{_version(plugin, version)}/state",
+            document={"state": state, "reason": reason},
+        )
+        return decode(Version, answer.json())
+
+    def delete_version(self, plugin: str, version: str) -> None:
+        self._transport.request("DELETE", _version(plugin, version))
+
+    def install(
+        self, plugin: str, version: str, grants: object, configuration: Mapping[str, Any]
+    ) -> Installation:
+        """Put a version to use, in place of the one installed before."""
+        answer = self._transport.request(
+            "PUT",
+            f"{BASE}/installations/{quote(plugin, safe='')}",
+            document={"version": version, "grants": grants, "configuration": dict(configuration)},
+        )
+        return decode(Installation, answer.json())
+
+    def list_installations(self) -> Page[Installation]:
+        return decode_page(
+            Installation, self._transport.request("GET", f"{BASE}/installations").json()
+        )
+
+    def get_installation(self, plugin: str) -> Installation:
+        path = f"{BASE}/installations/{quote(plugin, safe='')}"
+        return decode(Installation, self._transport.request("GET", path).json())
+
+    def uninstall(self, plugin: str) -> None:
+        self._transport.request("DELETE", f"{BASE}/installations/{quote(plugin, safe='')}")
+
+    def list_trail(
+        self, plugin: str | None = None, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[Transition]:
+        query = {"plugin": plugin, "limit": limit, "cursor": cursor}
+        return decode_page(
+            Transition, self._transport.request("GET", f"{BASE}/trail", query=query).json()
+        )
+
+
+def _version(plugin: str, version: str) -> str:
+    return f"{BASE}/plugins/{quote(plugin, safe='')}/versions/{quote(version, safe='')}"

@@ -1,0 +1,108 @@
+"""Runs: started, waited for, followed, read."""
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from heimnetz_sdk._transport import Stream, Transport
+from heimnetz_sdk.models import Page, Run, decode, decode_page
+
+BASE = "/api/sandbox/v1"
+
+
+class Sandbox:
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def start_run(
+        self,
+        plugin: str,
+        input: Mapping[str, Any] | None = None,  # noqa: A002 - the API's word
+        files: Sequence[Path] = (),
+        *,
+        wait_seconds: int = 0,
+        key: str | None = None,
+    ) -> Run:
+        """Ask for one run; finished if it ended within `wait_seconds`.
+
+        The `Idempotency-Key` (a fresh one unless `key` is given) makes a second try safe.
+        """
+        headers = {"Idempotency-Key": key or uuid.uuid4().hex}
+        if wait_seconds > 0:
+            headers["Prefer"] = f"wait={wait_seconds}"
+        has_files = bool(files)
+        answer = self._transport.request(
+            "POST",
+            f"{BASE}/plugins/{quote(plugin, safe='')}/runs",
+            document=None if has_files else {"input": dict(input or {})},
+            form={"input": json.dumps(dict(input or {}))} if has_files else None,
+            uploads=[(file.name, file) for file in files],
+            headers=headers,
+            is_idempotent=True,
+            timeout_seconds=wait_seconds + 60.0,
+        )
+        return decode(Run, answer.json())
+
+    def get_run(self, run_id: str, *, wait_seconds: int = 0) -> Run:
+        headers = {"Prefer": f"wait={wait_seconds}"} if wait_seconds > 0 else None
+        path = f"{BASE}/runs/{quote(run_id, safe='')}"
+        answer = self._transport.request(
+            "GET", path, headers=headers, timeout_seconds=wait_seconds + 30.0
+        )
+        return decode(Run, answer.json())
+
+    def list_runs(
+        self,
+        plugin: str | None = None,
+        outcome: str | None = None,
+        *,
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> Page[Run]:
+        query = {"plugin": plugin, "outcome": outcome, "limit": limit, "cursor": cursor}
+        return decode_page(Run, self._transport.request("GET", f"{BASE}/runs", query=query).json())
+
+    def cancel_run(self, run_id: str) -> None:
+        self._transport.request("DELETE", f"{BASE}/runs/{quote(run_id, safe='')}")
+
+    def get_logs(self, run_id: str) -> str:
+        return self._transport.request(
+            "GET", f"{BASE}/runs/{quote(run_id, safe='')}/logs", headers={"Accept": "text/plain"}
+        ).text
+
+    def follow_logs(self, run_id: str) -> Iterator[str]:
+        """The run's log, line by line, until it ends."""
+        path = f"{BASE}/runs/{quote(run_id, safe='')}/logs"
+        with self._transport.stream(
+            path, headers={"Accept": "text/event-stream"}, timeout_seconds=3600.0
+        ) as stream:
+            for event, data in server_sent_events(stream):
+                if event in {"end", "finished"}:
+                    return
+                if event in {"message", "log", "line"}:
+                    yield from data.splitlines() or [""]
+
+    def download_file(self, run_id: str, name: str) -> Iterator[bytes]:
+        path = f"{BASE}/runs/{quote(run_id, safe='')}/files/{quote(name)}"
+        with self._transport.stream(path, headers={"Accept": "*/*"}) as stream:
+            yield from stream.chunks()
+
+
+def server_sent_events(stream: Stream) -> Iterator[tuple[str, str]]:
+    """Event name and data, by the HTML standard's 9.2.6; an unfinished last event is dropped."""
+    event, data = "message", list[str]()
+    for line in stream.lines():
+        if line == "":
+            if data:
+                yield event, "\n".join(data)
+            event, data = "message", []
+            continue
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if name == "event":
+            event = value or "message"
+        elif name == "data":
+            data.append(value)
