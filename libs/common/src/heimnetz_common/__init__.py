@@ -1,0 +1,1 @@
+"""Plumbing that the services share. It holds no business rule."""

@@ -1,0 +1,163 @@
+"""A change and its announcement commit together; the relay tells the others afterwards.
+
+Nothing else publishes to NATS: `publish` may return without the message having arrived
+(20,000 calls returned and 80 messages arrived during one kill of the server, 2026-11).
+"""
+
+import asyncio
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from heimnetz_common import events
+from heimnetz_common.bus import Bus
+from heimnetz_common.database import Connection, Database
+from heimnetz_common.errors import HeimnetzError
+from heimnetz_common.logs import get_logger
+from heimnetz_common.telemetry import (
+    EVENTS_PUBLISHED,
+    OUTBOX_AGE,
+    OUTBOX_WAITING,
+    current_trace,
+)
+
+BATCH = 100
+POLL_SECONDS = 1.0
+HISTORY = timedelta(days=30)
+_PURGE_EVERY_ROUNDS = 3600
+
+log = get_logger(__name__)
+
+
+async def append(
+    connection: Connection, data: events.EventData, *, service: str, subject: str
+) -> str:
+    """Announce a fact when the caller's transaction commits; the event's id."""
+    trace = current_trace()
+    event_id, document = events.encode(
+        data,
+        service=service,
+        subject=subject,
+        traceparent=trace.traceparent if trace else None,
+    )
+    await connection.execute(
+        """
+        INSERT INTO outbox (event_id, event_type, document)
+        VALUES ($1, $2, $3)
+        """,
+        event_id,
+        data.type(),
+        document,
+    )
+    await connection.execute("SELECT pg_notify('outbox_' || current_schema(), '')")
+    return event_id
+
+
+async def replay(connection: Connection, since: datetime) -> int:
+    """Send the history since `since` again, into a stream that lost it; how many events."""
+    status = await connection.execute(
+        """
+        UPDATE outbox
+           SET sent_at = NULL
+         WHERE created_at >= $1
+           AND sent_at IS NOT NULL
+        """,
+        since,
+    )
+    return int(status.split()[-1])
+
+
+class Relay:
+    """Sends what waits in one service's outbox, in order, until the stream has acknowledged it."""
+
+    def __init__(self, database: Database, bus: Bus) -> None:
+        self._database = database
+        self._bus = bus
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        listener = asyncio.create_task(self._listen(), name="outbox-listener")
+        rounds = 0
+        try:
+            while True:
+                if rounds % _PURGE_EVERY_ROUNDS == 0:
+                    await self._quietly(self._purge())
+                rounds += 1
+                sent = await self._quietly(self._send_batch())
+                if sent < BATCH:
+                    await self._measure()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+                self._wake.clear()
+        finally:
+            listener.cancel()
+
+    async def _quietly(self, work: "asyncio._CoroutineLike[int]") -> int:
+        try:
+            return await work
+        except HeimnetzError as error:
+            log.warning("outbox_waits", reason=error.detail)
+            return 0
+
+    async def _send_batch(self) -> int:
+        async with self._database.transaction() as connection:
+            # SKIP LOCKED lets a second relay work on other rows instead of waiting for ours.
+            rows = await connection.fetch(
+                """
+                SELECT id, event_id, event_type, document
+                  FROM outbox
+                 WHERE sent_at IS NULL
+                 ORDER BY id
+                   FOR UPDATE SKIP LOCKED
+                 LIMIT $1
+                """,
+                BATCH,
+            )
+            sent: list[int] = []
+            try:
+                for row in rows:
+                    await self._bus.publish(row["event_type"], row["event_id"], row["document"])
+                    EVENTS_PUBLISHED.labels(row["event_type"]).inc()
+                    sent.append(row["id"])
+            except HeimnetzError as error:
+                log.warning("outbox_waits", reason=error.detail)
+            await connection.execute(
+                "UPDATE outbox SET sent_at = now() WHERE id = ANY($1::bigint[])", sent
+            )
+        return len(sent)
+
+    async def _purge(self) -> int:
+        async with self._database.transaction() as connection:
+            await connection.execute("DELETE FROM outbox WHERE sent_at < now() - $1", HISTORY)
+            await connection.execute("DELETE FROM inbox WHERE handled_at < now() - $1", HISTORY)
+        return 0
+
+    async def _measure(self) -> None:
+        try:
+            async with self._database.connection() as connection:
+                row = await connection.fetchrow(
+                    """
+                    SELECT count(*) AS waiting,
+                           coalesce(extract(epoch FROM now() - min(created_at)), 0) AS age
+                      FROM outbox
+                     WHERE sent_at IS NULL
+                    """
+                )
+        except HeimnetzError:
+            return
+        if row is not None:
+            OUTBOX_WAITING.set(row["waiting"])
+            OUTBOX_AGE.set(float(row["age"]))
+
+    async def _listen(self) -> None:
+        """Wake the relay at each commit; polling covers what is missed while not listening."""
+        while True:
+            try:
+                async with self._database.connection() as connection:
+                    await connection.add_listener(
+                        f"outbox_{self._database.schema}", lambda *_: self._wake.set()
+                    )
+                    while not connection.is_closed():
+                        await asyncio.sleep(POLL_SECONDS)
+            except HeimnetzError as error:
+                log.info("outbox_polls_only", reason=error.detail)
+            await asyncio.sleep(POLL_SECONDS)

@@ -1,0 +1,293 @@
+"""One way to make a service's HTTP edge, and to serve it."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import uvicorn
+import uvloop
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi import Path as PathParameter
+from fastapi.routing import APIRoute
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel, ConfigDict
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from heimnetz_common import consuming, problems, strictjson
+from heimnetz_common.auth import PUBLIC, Rule, require
+from heimnetz_common.errors import InvalidInput, TooLarge, UnsupportedMedia
+from heimnetz_common.logs import configure_logs
+from heimnetz_common.service import NotReady, Service
+from heimnetz_common.settings import ServiceSettings
+from heimnetz_common.telemetry import Telemetry
+
+MAX_JSON_BYTES = 1024 * 1024 + 64 * 1024
+CERTIFICATE_POLL_SECONDS = 60
+_MAX_TARGET_BYTES = 8 * 1024  # what most servers take; longer is 414 at the gateway
+
+PROBLEM: dict[str, Any] = {
+    "description": "Refused or failed; the problem's type says why",
+    "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+
+
+class StrictRequest(Request):
+    """A request whose JSON has no NaN, repeated key, lone surrogate or huge number."""
+
+    async def json(self) -> Any:
+        if not hasattr(self, "_strict_json"):
+            kind = self.headers.get("content-type", "application/json").partition(";")[0]
+            if kind.strip().lower() != "application/json":
+                raise UnsupportedMedia(f"send application/json, not {kind[:100]}")
+            body = await self.body()
+            if len(body) > MAX_JSON_BYTES:
+                raise TooLarge(f"the JSON document is larger than {MAX_JSON_BYTES} bytes")
+            self._strict_json = strictjson.loads(body)
+        return self._strict_json
+
+
+class StrictRoute(APIRoute):
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        handle = super().get_route_handler()
+
+        async def handle_strictly(request: Request) -> Response:
+            response: Response = await handle(StrictRequest(request.scope, request.receive))
+            return response
+
+        return handle_strictly
+
+
+class StrictBody(BaseModel):
+    """Base of request bodies: an unknown key is a mistake, and nothing is converted silently."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+def router(**options: Any) -> APIRouter:
+    """A router whose routes read JSON strictly. Each route still needs its rule."""
+    return APIRouter(route_class=StrictRoute, **options)
+
+
+class Guard:
+    """ASGI middleware: refuses targets that are no text, and bodies that are too large."""
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+        self._app = app
+        self._max = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        refusal = _bad_target(request) or _announced_too_large(request, self._max)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            return
+        received = 0
+
+        async def receive_bounded() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._max:
+                raise TooLarge(f"the body is larger than {self._max} bytes")
+            return message
+
+        await self._app(scope, receive_bounded, send)
+
+
+def _bad_target(request: Request) -> Response | None:
+    raw: bytes = request.scope.get("raw_path", b"") + request.scope.get("query_string", b"")
+    if len(raw) > _MAX_TARGET_BYTES:
+        return problems.problem(
+            request, status=414, kind="target-too-long", title="URL too long", detail="over 8 KiB"
+        )
+    path = str(request.scope["path"])
+    if "\ufffd" in path or any(ord(char) < 32 or ord(char) == 127 for char in path):
+        return problems.problem(
+            request, status=404, kind="not-found", title="Not found", detail="no such path"
+        )
+    if b"%00" in request.scope.get("query_string", b""):
+        return problems.problem(
+            request,
+            status=422,
+            kind=InvalidInput.kind,
+            title=InvalidInput.title,
+            detail="the query holds a NUL character",
+        )
+    return None
+
+
+def _announced_too_large(request: Request, limit: int) -> Response | None:
+    announced = request.headers.get("content-length", "0")
+    if announced.isascii() and announced.isdigit() and int(announced[:20]) <= limit:
+        return None
+    return problems.problem(
+        request,
+        status=413,
+        kind=TooLarge.kind,
+        title=TooLarge.title,
+        detail=f"the body may have at most {limit} bytes",
+    )
+
+
+def create_app(
+    service: Service,
+    routers: Sequence[APIRouter],
+    *,
+    title: str,
+    version: str = "0.1.0",
+    max_body_bytes: int = MAX_JSON_BYTES,
+    lifespan: Callable[[], AbstractAsyncContextManager[None]] | None = None,
+) -> FastAPI:
+    """The service's application. `lifespan` runs inside the service's own start and stop."""
+
+    @asynccontextmanager
+    async def run(_: FastAPI) -> AsyncIterator[None]:
+        async with service.running():
+            if lifespan is None:
+                yield
+            else:
+                async with lifespan():
+                    yield
+
+    app = FastAPI(
+        title=title,
+        version=version,
+        lifespan=run,
+        docs_url=None,
+        redoc_url=None,
+        responses={"default": PROBLEM},
+    )
+    app.router.route_class = StrictRoute
+    app.state.keys = service.keys
+    app.state.service = service
+    app.include_router(_health(service))
+    if service.database is not None:
+        app.include_router(_dead_letters(service))
+    for item in routers:
+        app.include_router(item)
+    problems.install(app)
+    app.add_middleware(Guard, max_body_bytes=max_body_bytes)
+    app.add_middleware(Telemetry)
+    return app
+
+
+def serve(app: FastAPI, settings: ServiceSettings) -> None:
+    """Serve until the process is told to stop. Certificates are read again when they change."""
+    configure_logs(settings.service, settings.log_level)
+    certificate, key = settings.secrets_dir / "tls.crt", settings.secrets_dir / "tls.key"
+    config = uvicorn.Config(
+        app,
+        host=settings.bind,
+        port=settings.port,
+        ssl_certfile=certificate if settings.tls else None,
+        ssl_keyfile=key if settings.tls else None,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=10,
+    )
+    config.load()
+    uvloop.run(_serve(uvicorn.Server(config), config.ssl, certificate, key))
+
+
+async def _serve(
+    server: uvicorn.Server, tls: ssl.SSLContext | None, certificate: Path, key: Path
+) -> None:
+    renewing = asyncio.create_task(_renew(tls, certificate, key)) if tls is not None else None
+    try:
+        await server.serve()
+    finally:
+        if renewing is not None:
+            renewing.cancel()
+
+
+async def _renew(tls: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    """A context that is in use takes a new certificate for the connections that come after."""
+    loaded = certificate.stat().st_mtime
+    while True:
+        await asyncio.sleep(CERTIFICATE_POLL_SECONDS)
+        with suppress(OSError):
+            changed = certificate.stat().st_mtime
+            if changed != loaded:
+                tls.load_cert_chain(certificate, key)
+                loaded = changed
+
+
+class Readiness(BaseModel):
+    ready: bool
+    checks: dict[str, str]
+
+
+def _health(service: Service) -> APIRouter:
+    routes = router(tags=["health"])
+
+    @routes.get("/healthz", dependencies=[Depends(PUBLIC)])
+    async def healthz() -> dict[str, str]:
+        return {"service": service.name, "status": "alive"}
+
+    @routes.get("/readyz", dependencies=[Depends(PUBLIC)])
+    async def readyz() -> Readiness:
+        answers = await service.check()
+        if any(answers.values()):
+            raise NotReady(answers)
+        return Readiness(ready=True, checks=dict.fromkeys(answers, "ok"))
+
+    @routes.get("/metrics", dependencies=[Depends(PUBLIC)], include_in_schema=False)
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return routes
+
+
+class DeadLetter(BaseModel):
+    id: int
+    event_type: str
+    error: str
+    tries: int
+    failed_at: str
+
+
+class DeadLetters(BaseModel):
+    items: list[DeadLetter]
+
+
+READ_DEAD_LETTERS: Rule = require("operator", "viewer")
+RESEND_DEAD_LETTERS: Rule = require("operator")
+
+
+def _dead_letters(service: Service) -> APIRouter:
+    routes = router(prefix="/v1/dead-letters", tags=["events"])
+
+    @routes.get("", dependencies=[Depends(READ_DEAD_LETTERS)])
+    async def list_dead_letters(
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    ) -> DeadLetters:
+        async with service.opened_database.connection() as connection:
+            rows = await consuming.list_dead_letters(connection, limit)
+        return DeadLetters(
+            items=[
+                DeadLetter(
+                    id=row["id"],
+                    event_type=row["event_type"],
+                    error=row["error"],
+                    tries=row["tries"],
+                    failed_at=row["failed_at"].isoformat(),
+                )
+                for row in rows
+            ]
+        )
+
+    @routes.post("/{letter_id}/retry", status_code=202, dependencies=[Depends(RESEND_DEAD_LETTERS)])
+    async def retry(letter_id: Annotated[int, PathParameter(ge=1, le=2**63 - 1)]) -> dict[str, int]:
+        async with service.opened_database.transaction() as connection:
+            await consuming.retry(connection, letter_id)
+        return {"id": letter_id}
+
+    return routes
