@@ -22,7 +22,13 @@ from heimnetz_common.bus import STREAM, Bus
 from heimnetz_common.database import Connection, Database
 from heimnetz_common.errors import HeimnetzError, NotFound, Unavailable
 from heimnetz_common.logs import get_logger
-from heimnetz_common.telemetry import DEAD_LETTERS, EVENT_LAG, EVENTS_CONSUMED, traced
+from heimnetz_common.telemetry import (
+    CONSUMER_PENDING,
+    DEAD_LETTERS,
+    EVENT_LAG,
+    EVENTS_CONSUMED,
+    traced,
+)
 
 ACK_WAIT_SECONDS = 30
 HEARTBEAT_SECONDS = 10
@@ -74,7 +80,9 @@ class Consumers:
                 await self._fetch_forever(subscription)
             except (HeimnetzError, NatsError, OSError, TimeoutError) as error:
                 log.warning(
-                    "consumer_waits", event=subscription.data_type.name, reason=repr(error)[:300]
+                    "consumer_waits",
+                    event_type=subscription.data_type.name,
+                    reason=repr(error)[:300],
                 )
                 await asyncio.sleep(1)
 
@@ -83,14 +91,17 @@ class Consumers:
         durable = self._durable(subscription)
         await _ensure_consumer(stream, durable, subscription.data_type.type())
         pull = await stream.pull_subscribe_bind(consumer=durable, stream=STREAM)
+        pending = CONSUMER_PENDING.labels(subscription.data_type.type())
         while True:
             try:
                 messages = await pull.fetch(FETCH, timeout=FETCH_SECONDS)
             except TimeoutError:
                 # Nothing came; a vanished consumer looks the same, so look.
-                await stream.consumer_info(STREAM, durable)
+                info = await stream.consumer_info(STREAM, durable)
+                pending.set((info.num_pending or 0) + (info.num_ack_pending or 0))
                 continue
             waiting = list(messages)
+            pending.set(len(waiting) + (waiting[-1].metadata.num_pending or 0))
             heartbeat = asyncio.create_task(_keep_alive(waiting))
             try:
                 while waiting:
@@ -106,7 +117,7 @@ class Consumers:
             outcome = await self.deliver(subscription, message.data, tries)
         except Unavailable as error:
             outcome = "retried"
-            log.warning("event_waits", event=kind, reason=error.detail, tries=tries)
+            log.warning("event_waits", event_type=kind, reason=error.detail, tries=tries)
         EVENTS_CONSUMED.labels(kind, outcome).inc()
         if outcome == "retried":
             # A bare nak() comes back at once and ignores the consumer's back-off.
@@ -128,7 +139,7 @@ class Consumers:
         except HeimnetzError as error:
             return await self._bury(subscription, document, tries, error)
         except Exception as error:
-            log.exception("handler_failed", event=subscription.data_type.name, tries=tries)
+            log.exception("handler_failed", event_type=subscription.data_type.name, tries=tries)
             if tries < MAX_TRIES:
                 return "retried"
             return await self._bury(subscription, document, tries, error)
@@ -165,7 +176,7 @@ class Consumers:
                 reason,
                 tries,
             )
-        log.error("event_dead", event=subscription.data_type.name, error=reason)
+        log.error("event_dead", event_type=subscription.data_type.name, error=reason)
         return "dead"
 
     async def _retry_dead_letters(self) -> None:

@@ -138,7 +138,7 @@ async def _ensure_role(
         " name text CONSTRAINT migrations_key PRIMARY KEY, sha256 text NOT NULL,"
         " applied_at timestamptz NOT NULL DEFAULT now())",
         f"REVOKE INSERT, UPDATE, DELETE ON {role}.migrations FROM {role}",
-        f"REVOKE CREATE ON SCHEMA public FROM PUBLIC",  # noqa: F541 - one list, one shape
+        "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
     ]
     for statement in statements:
         await connection.execute(statement)

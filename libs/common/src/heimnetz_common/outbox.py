@@ -5,6 +5,7 @@ Nothing else publishes to NATS: `publish` may return without the message having 
 """
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -91,7 +92,7 @@ class Relay:
         finally:
             listener.cancel()
 
-    async def _quietly(self, work: "asyncio._CoroutineLike[int]") -> int:
+    async def _quietly(self, work: Coroutine[None, None, int]) -> int:
         try:
             return await work
         except HeimnetzError as error:

@@ -18,8 +18,11 @@ _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}", re.AS
 HTTP_DURATION = Histogram(
     "heimnetz_http_request_duration_seconds",
     "Time from the request's head to the end of the response.",
-    ["method", "route", "status"],
+    ["method", "route"],
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+HTTP_REQUESTS = Counter(
+    "heimnetz_http_requests_total", "Requests answered.", ["method", "route", "status"]
 )
 HTTP_IN_PROGRESS = Gauge("heimnetz_http_requests_in_progress", "Requests being answered now.")
 EVENTS_PUBLISHED = Counter(
@@ -36,9 +39,14 @@ EVENT_LAG = Histogram(
     ["event"],
     buckets=(0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30, 60, 300, 3600),
 )
+CONSUMER_PENDING = Gauge(
+    "heimnetz_consumer_pending",
+    "Events of the stream that this service has yet to take.",
+    ["event"],
+)
 OUTBOX_WAITING = Gauge("heimnetz_outbox_waiting", "Events that wait for the stream.")
 OUTBOX_AGE = Gauge(
-    "heimnetz_outbox_oldest_seconds", "Age of the oldest event that waits for the stream."
+    "heimnetz_outbox_oldest_waiting_seconds", "Age of the oldest event that waits for the stream."
 )
 DEAD_LETTERS = Gauge("heimnetz_dead_letters", "Messages whose last try failed.")
 DATABASE_CONNECTIONS = Gauge(
@@ -118,9 +126,9 @@ class Telemetry:
             finally:
                 # Only a known route is a label: an attacker's paths must not make new series.
                 route = getattr(scope.get("route"), "path", "unmatched")
-                HTTP_DURATION.labels(_method(scope), route, str(status)).observe(
-                    time.perf_counter() - started
-                )
+                method = _method(scope)
+                HTTP_REQUESTS.labels(method, route, str(status)).inc()
+                HTTP_DURATION.labels(method, route).observe(time.perf_counter() - started)
 
 
 def _method(scope: Scope) -> str:
