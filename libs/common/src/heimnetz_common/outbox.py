@@ -128,8 +128,12 @@ class Relay:
 
     async def _purge(self) -> int:
         async with self._database.transaction() as connection:
-            await connection.execute("DELETE FROM outbox WHERE sent_at < now() - $1", HISTORY)
-            await connection.execute("DELETE FROM inbox WHERE handled_at < now() - $1", HISTORY)
+            await connection.execute(
+                "DELETE FROM outbox WHERE sent_at < now() - $1::interval", HISTORY
+            )
+            await connection.execute(
+                "DELETE FROM inbox WHERE handled_at < now() - $1::interval", HISTORY
+            )
         return 0
 
     async def _measure(self) -> None:
@@ -151,14 +155,20 @@ class Relay:
 
     async def _listen(self) -> None:
         """Wake the relay at each commit; polling covers what is missed while not listening."""
+        channel = f"outbox_{self._database.schema}"
+
+        def wake(*_: object) -> None:
+            self._wake.set()
+
         while True:
             try:
                 async with self._database.connection() as connection:
-                    await connection.add_listener(
-                        f"outbox_{self._database.schema}", lambda *_: self._wake.set()
-                    )
-                    while not connection.is_closed():
-                        await asyncio.sleep(POLL_SECONDS)
+                    await connection.add_listener(channel, wake)
+                    try:
+                        while not connection.is_closed():
+                            await asyncio.sleep(POLL_SECONDS)
+                    finally:
+                        await connection.remove_listener(channel, wake)
             except HeimnetzError as error:
                 log.info("outbox_polls_only", reason=error.detail)
             await asyncio.sleep(POLL_SECONDS)

@@ -124,6 +124,9 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 async def _framework(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, HeimnetzError):
+        # FastAPI hides what our reading of the body refused behind a 400 of its own.
+        return await _known(request, error.__cause__)
     return problem(
         request,
         status=error.status_code,

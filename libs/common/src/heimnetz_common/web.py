@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import uvicorn
 import uvloop
-from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response, params
 from fastapi import Path as PathParameter
 from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -39,9 +39,6 @@ class StrictRequest(Request):
 
     async def json(self) -> Any:
         if not hasattr(self, "_strict_json"):
-            kind = self.headers.get("content-type", "application/json").partition(";")[0]
-            if kind.strip().lower() != "application/json":
-                raise UnsupportedMedia(f"send application/json, not {kind[:100]}")
             body = await self.body()
             if len(body) > MAX_JSON_BYTES:
                 raise TooLarge(f"the JSON document is larger than {MAX_JSON_BYTES} bytes")
@@ -52,8 +49,14 @@ class StrictRequest(Request):
 class StrictRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Any]:
         handle = super().get_route_handler()
+        takes_json = self.body_field is not None and not isinstance(
+            self.body_field.field_info, params.Form
+        )
 
         async def handle_strictly(request: Request) -> Response:
+            kind = request.headers.get("content-type", "application/json").partition(";")[0]
+            if takes_json and kind.strip().lower() != "application/json":
+                raise UnsupportedMedia(f"send application/json, not {kind[:100]}")
             response: Response = await handle(StrictRequest(request.scope, request.receive))
             return response
 
