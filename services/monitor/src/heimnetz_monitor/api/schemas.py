@@ -1,0 +1,99 @@
+"""What the monitor's routes take and give."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from heimnetz_monitor.model import AlertStatus, Outcome
+
+
+def _without_nul(text: str) -> str:
+    # PostgreSQL keeps no NUL in text or jsonb.
+    if "\0" in text:
+        raise ValueError("holds a NUL character")
+    return text
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_without_nul)]
+Text = Annotated[str, Field(max_length=4096), AfterValidator(_without_nul)]
+Labels = Annotated[dict[Name, Text], Field(max_length=64)]
+
+
+class WebhookAlert(BaseModel):
+    """https://prometheus.io/docs/alerting/latest/configuration/#webhook_config"""
+
+    model_config = ConfigDict(extra="ignore")
+
+    status: AlertStatus
+    labels: Labels
+    annotations: Labels = Field(default_factory=dict)
+    starts_at: datetime = Field(alias="startsAt")
+    ends_at: datetime | None = Field(default=None, alias="endsAt")
+    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{1,64}$")]
+
+
+class WebhookMessage(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    version: str
+    alerts: Annotated[list[WebhookAlert], Field(max_length=1000)]
+
+
+class AlertEntry(BaseModel):
+    alert: str
+    fingerprint: str
+    status: AlertStatus
+    severity: str
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    starts_at: datetime
+    ends_at: datetime | None
+
+
+class AlertPage(BaseModel):
+    items: list[AlertEntry]
+    next_cursor: str | None
+
+
+class ServiceStatus(BaseModel):
+    """`reason` is what the service said last, whatever its damped state is."""
+
+    service: str
+    state: Literal["up", "down", "unknown"]
+    since: datetime | None
+    reason: str
+    checked_at: datetime | None
+    duration_seconds: float | None
+
+
+class PluginRun(BaseModel):
+    run_id: str
+    outcome: Outcome
+    finished_at: datetime
+    duration_seconds: float
+    peak_memory_bytes: int | None
+
+
+class PluginStatus(BaseModel):
+    """`failures` counts the runs that the plugin failed since its last good one, by trigger."""
+
+    plugin: str
+    version: str | None
+    state: Literal["ok", "failing", "idle"]
+    last_run: PluginRun | None
+    failures: dict[str, int]
+
+
+class AlertingStatus(BaseModel):
+    """`heartbeat_at` is when the Watchdog last came the whole way of an alert."""
+
+    heartbeat_at: datetime | None
+    firing: dict[str, int]
+
+
+class Status(BaseModel):
+    state: Literal["ok", "degraded", "unknown"]
+    services: list[ServiceStatus]
+    plugins: list[PluginStatus]
+    alerting: AlertingStatus

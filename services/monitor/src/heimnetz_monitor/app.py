@@ -1,0 +1,69 @@
+"""Wiring of the monitor: settings in, application out."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from fastapi import FastAPI
+
+from heimnetz_common.errors import HeimnetzError
+from heimnetz_common.logs import get_logger
+from heimnetz_common.service import Background, Service
+from heimnetz_common.web import create_app
+from heimnetz_monitor import keeping, measuring, probing, sampling
+from heimnetz_monitor.api import alerts, status
+from heimnetz_monitor.consumers import SUBSCRIPTIONS
+from heimnetz_monitor.settings import MonitorSettings
+
+MEASURE_SECONDS = 2.0
+PURGE_SECONDS = 3600.0
+#: Alertmanager's own bound is 1 MiB of labels and annotations in a hundred alerts.
+MAX_BODY_BYTES = 1024 * 1024
+
+log = get_logger(__name__)
+
+
+def create(settings: MonitorSettings) -> FastAPI:
+    """Raises: SystemExit, when the webhook's token is missing."""
+    token = settings.secret("alertmanager-webhook-token")
+    if not token:
+        raise SystemExit(
+            f"{settings.secrets_dir}/alertmanager-webhook-token is missing or empty: "
+            "run the init container again, it makes what is missing"
+        )
+    service = Service.from_settings(settings)
+    database = service.opened_database
+    clients = {name: service.client(name, url) for name, url in settings.services.items()}
+    prober = probing.Prober(clients, settings.probe_deadline_seconds)
+    began_at = datetime.now(UTC)
+    service.subscribe(*SUBSCRIPTIONS)
+    service.background += [
+        _every(settings.probe_seconds, prober.probe),
+        _every(MEASURE_SECONDS, lambda: measuring.measure(database, began_at)),
+        _every(
+            settings.sample_seconds,
+            lambda: sampling.sample(database, clients, settings.probe_deadline_seconds),
+        ),
+        _every(
+            PURGE_SECONDS,
+            lambda: keeping.purge(database, settings.keep_history, settings.keep_samples),
+        ),
+    ]
+    return create_app(
+        service,
+        [alerts.routes(database, token), status.routes(database, prober)],
+        title="Heimnetz monitor",
+        max_body_bytes=MAX_BODY_BYTES,
+    )
+
+
+def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> Background:
+    async def repeat() -> None:
+        while True:
+            try:
+                await work()
+            except HeimnetzError as error:
+                log.warning("work_waits", reason=error.detail)
+            await asyncio.sleep(seconds)
+
+    return repeat

@@ -1,0 +1,20 @@
+"""Lets go of what is old, so that the history does not fill the disk."""
+
+from datetime import timedelta
+
+from heimnetz_common.database import Database
+from heimnetz_common.logs import get_logger
+from heimnetz_monitor import store
+
+log = get_logger(__name__)
+
+
+async def purge(database: Database, history: timedelta, samples: timedelta) -> None:
+    """Totals stay: only single runs, alerts that are over, and samples go."""
+    async with database.transaction() as connection:
+        gone = {
+            "runs": await store.purge_runs(connection, history),
+            "alerts": await store.purge_alerts(connection, history),
+            "samples": await store.purge_samples(connection, samples),
+        }
+    log.info("purged", **gone)
