@@ -5,6 +5,7 @@ from boards.layer import GREEN, ORANGE, RED, Dashboard, Lines, Query, Row, Varia
 _SERVICE = 'job="heimnetz", service=~"$service"'
 _RATE = "[$__rate_interval]"
 _SECONDS = "heimnetz_http_request_duration_seconds"
+_REQUESTS = "heimnetz_http_requests_total"
 
 _HTTP = Row(
     "HTTP",
@@ -14,7 +15,7 @@ _HTTP = Row(
             description="Requests a second to each service, probes and scrapes included.",
             queries=[
                 Query(
-                    expr=f"sum by (service) (rate({_SECONDS}_count{{{_SERVICE}}}{_RATE}))",
+                    expr=f"sum by (service) (rate({_REQUESTS}{{{_SERVICE}}}{_RATE}))",
                     legend="{{service}}",
                 )
             ],
@@ -26,9 +27,9 @@ _HTTP = Row(
             description="Share of the answers with a status of 500 or above.",
             queries=[
                 Query(
-                    expr=f"sum by (service) (rate({_SECONDS}_count"
+                    expr=f"sum by (service) (rate({_REQUESTS}"
                     f'{{{_SERVICE}, status=~"5.."}}{_RATE}))'
-                    f" / sum by (service) (rate({_SECONDS}_count{{{_SERVICE}}}{_RATE}))",
+                    f" / sum by (service) (rate({_REQUESTS}{{{_SERVICE}}}{_RATE}))",
                     legend="{{service}}",
                 )
             ],
@@ -131,20 +132,32 @@ _EVENTS = Row(
                 )
             ],
             unit="short",
-            width=8,
+            width=12,
         ),
         Lines(
             title="Oldest event waiting",
             description="How long the oldest event in the outbox has waited.",
             queries=[
                 Query(
-                    expr=f"max by (service) (heimnetz_outbox_oldest_seconds{{{_SERVICE}}})",
+                    expr=f"max by (service) (heimnetz_outbox_oldest_waiting_seconds{{{_SERVICE}}})",
                     legend="{{service}}",
                 )
             ],
             unit="s",
-            width=8,
+            width=12,
             steps=((None, GREEN), (60, RED)),
+        ),
+        Lines(
+            title="Events ahead",
+            description="Events in the stream that a service has yet to take, by type.",
+            queries=[
+                Query(
+                    expr=f"max by (service, event) (heimnetz_consumer_pending{{{_SERVICE}}})",
+                    legend="{{service}} {{event}}",
+                )
+            ],
+            unit="short",
+            width=12,
         ),
         Lines(
             title="Dead letters",
@@ -156,7 +169,7 @@ _EVENTS = Row(
                 )
             ],
             unit="short",
-            width=8,
+            width=12,
             steps=((None, GREEN), (1, ORANGE)),
         ),
     ),
