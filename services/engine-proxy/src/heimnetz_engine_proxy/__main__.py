@@ -1,0 +1,44 @@
+"""Starts the proxy: a Unix socket in front of the engine's."""
+
+import asyncio
+import contextlib
+import os
+import signal
+
+from heimnetz_engine_proxy import metrics
+from heimnetz_engine_proxy.serving import Proxy
+from heimnetz_engine_proxy.settings import Settings, load
+
+
+async def _show_readiness(proxy: Proxy, settings: Settings) -> None:
+    while True:
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(5):
+                status, _, _ = await proxy.ask("GET", "/_ping", b"")
+            if status == 200:
+                settings.ready_file.touch()
+        await asyncio.sleep(2)
+
+
+async def run(settings: Settings) -> None:
+    proxy = Proxy(settings)
+    settings.socket.unlink(missing_ok=True)
+    # Readable by owner and group alone from its first moment; the group is the sandbox's.
+    os.umask(0o117)
+    server = await asyncio.start_unix_server(proxy.serve, str(settings.socket), limit=65536)
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    metrics.log("info", "listening", socket=str(settings.socket))
+    readiness = asyncio.create_task(_show_readiness(proxy, settings))
+    await stop.wait()
+    readiness.cancel()
+    server.close()
+
+
+def main() -> None:
+    asyncio.run(run(load()))
+
+
+if __name__ == "__main__":
+    main()
