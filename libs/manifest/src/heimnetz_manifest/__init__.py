@@ -24,6 +24,7 @@ from heimnetz_manifest.packing import pack
 from heimnetz_manifest.parsing import parse_manifest
 from heimnetz_manifest.permissions import Destination, Grants, Permissions
 from heimnetz_manifest.schema import manifest_schema
+from heimnetz_manifest.template import manifest_template
 from heimnetz_manifest.unpacking import Package, inspect_package, read_package
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "inspect_package",
     "kinds",
     "manifest_schema",
+    "manifest_template",
     "pack",
     "parse_manifest",
     "read_package",

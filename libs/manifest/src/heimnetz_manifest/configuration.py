@@ -1,4 +1,4 @@
-"""Configuration of a plugin: the schema that its author writes, and the values that its owner gives.
+"""Configuration of a plugin: the schema from its author, and the values from its owner.
 
 Both are hostile: a schema could loop, fetch or hang, so a closed vocabulary without references is
 read, and patterns run on an engine that is linear in its input.
@@ -26,10 +26,39 @@ _SUBSCHEMA = frozenset(
 _SUBSCHEMAS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
 _NAMED_SUBSCHEMAS = frozenset({"properties", "patternProperties", "dependentSchemas"})
 _PLAIN = frozenset(
-    "$schema $comment type title description default examples enum const deprecated readOnly writeOnly secret "
-    "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength pattern format "
-    "minItems maxItems uniqueItems minContains maxContains required minProperties maxProperties "
-    "dependentRequired".split()
+    [
+        "$schema",
+        "$comment",
+        "type",
+        "title",
+        "description",
+        "default",
+        "examples",
+        "enum",
+        "const",
+        "deprecated",
+        "readOnly",
+        "writeOnly",
+        "secret",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+        "minLength",
+        "maxLength",
+        "pattern",
+        "format",
+        "minItems",
+        "maxItems",
+        "uniqueItems",
+        "minContains",
+        "maxContains",
+        "required",
+        "minProperties",
+        "maxProperties",
+        "dependentRequired",
+    ]
 )
 KEYWORDS = _PLAIN | _SUBSCHEMA | _SUBSCHEMAS | _NAMED_SUBSCHEMAS
 
@@ -39,7 +68,7 @@ _PATTERN_BYTES = 256 * 1024
 Where = tuple[str | int, ...]
 
 
-class SchemaMistake(ValueError):  # noqa: N818 -- a mistake of the author, reported and never raised further
+class SchemaMistake(ValueError):
     """`where` is a path inside the schema."""
 
     def __init__(

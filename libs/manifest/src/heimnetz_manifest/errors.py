@@ -71,7 +71,7 @@ class InvalidVersion(ManifestError, ValueError):
 
 
 class InvalidConfiguration(ManifestError):
-    """Configuration does not fit the schema of the manifest; pointers are into the configuration."""
+    """Configuration does not fit the manifest's schema; pointers are into the configuration."""
 
     kind = "configuration-invalid"
     title = "Configuration does not fit the plugin's schema"
@@ -94,7 +94,7 @@ class NotAsked(ManifestError):
 
 
 class PackageError(ManifestError):
-    """The package cannot be accepted; `member` is the path inside the archive where there is one."""
+    """The package cannot be accepted; `member` is the path in the archive, if there is one."""
 
     kind: str = "archive-invalid"
     title: str = "Package is broken"

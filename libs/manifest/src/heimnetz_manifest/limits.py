@@ -1,4 +1,4 @@
-"""The caps of a run: what applies when the manifest says nothing, and what the owner allows at most."""
+"""The caps of a run: what applies unless the manifest asks, and what the owner allows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from heimnetz_manifest.values import GIB, KIB, MIB, Integer, Number, Seconds, Si
 
 
 class Limits(BaseModel):
-    """Caps of one run. Sizes in bytes, times in seconds; the keys of the manifest are the aliases."""
+    """Caps of one run. The aliases are the keys of the manifest."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, validate_by_name=True, validate_by_alias=True

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import NoReturn, Self
 
 import yaml
 
@@ -32,7 +32,7 @@ class Scalar(str):
     __slots__ = ("is_plain",)
     is_plain: bool
 
-    def __new__(cls, text: str, *, is_plain: bool) -> Scalar:
+    def __new__(cls, text: str, *, is_plain: bool) -> Self:
         scalar = super().__new__(cls, text)
         scalar.is_plain = is_plain
         return scalar
@@ -119,7 +119,7 @@ def load(data: bytes) -> Document:
 def _refuse_syntax(error: yaml.MarkedYAMLError) -> NoReturn:
     mark = error.problem_mark or error.context_mark
     place = Place(mark.line + 1, mark.column + 1) if mark else None
-    problem = error.problem or "cannot be read"
+    problem = str(error.problem or "cannot be read")
     if "nesting" in problem:
         _refuse("manifest-too-deep", f"more than {DEPTH} levels are not accepted", place)
     if "invalid Unicode character" in problem:
@@ -146,7 +146,9 @@ class _Builder:
         self._documents = 0
 
     def take(self, event: yaml.Event) -> None:
-        place = Place(event.start_mark.line + 1, event.start_mark.column + 1)
+        mark = event.start_mark
+        assert mark is not None  # events of a parser always have one
+        place = Place(mark.line + 1, mark.column + 1)
         match event:
             case yaml.DocumentStartEvent():
                 self._documents += 1
@@ -155,17 +157,17 @@ class _Builder:
             case yaml.AliasEvent():
                 _refuse(
                     "manifest-alias",
-                    f"the alias *{shown(event.anchor)} is not accepted; write it out",
+                    f"the alias *{shown(str(event.anchor))} is not accepted; write it out",
                     place,
                 )
             case yaml.NodeEvent() if event.anchor is not None:
                 _refuse(
                     "manifest-alias",
-                    f"the anchor &{shown(event.anchor)} is not accepted; write it out",
+                    f"the anchor &{shown(str(event.anchor))} is not accepted; write it out",
                     place,
                 )
             case yaml.ScalarEvent() | yaml.CollectionStartEvent() if event.tag is not None:
-                _refuse("manifest-tag", f"the tag {shown(event.tag)} is not accepted", place)
+                _refuse("manifest-tag", f"the tag {shown(str(event.tag))} is not accepted", place)
             case yaml.ScalarEvent():
                 self._scalar(event, place)
             case yaml.MappingStartEvent():

@@ -1,4 +1,4 @@
-"""The members of a tar archive, read strictly: ustar headers, plain files and directories, one spelling."""
+"""The members of a tar archive, read strictly: ustar headers, plain files and directories."""
 
 from __future__ import annotations
 
@@ -107,11 +107,10 @@ class TarReader:
         if self._count > 2 * MEMBERS:
             raise refusals.TooManyMembers
         if block[257:263] not in {b"ustar\0", b"ustar "}:
-            raise (
-                refusals.NotTar("this is no ustar, GNU or PAX archive")
-                if self._count == 1
-                else refusals.BadHeader
-            )
+            if self._count > 1:
+                raise refusals.BadHeader
+            self._stream.drain()
+            raise refusals.NotTar("this is no ustar, GNU or PAX archive")
         total = sum(block) - sum(block[148:156]) + 8 * ord(" ")
         if _number(block[148:156]) != total:
             raise refusals.BadHeader("the checksum of a header does not fit")
@@ -172,6 +171,7 @@ class TarReader:
             raise refusals.DataAfterEnd
         rest = self._stream.read(_PADDING_BYTES + 1)
         if len(rest) > _PADDING_BYTES or any(rest):
+            self._stream.drain()
             raise refusals.DataAfterEnd
 
 

@@ -24,7 +24,6 @@ from heimnetz_manifest.names import PluginName, Version, is_reserved
 from heimnetz_manifest.permissions import Permissions
 from heimnetz_manifest.triggers import Triggers
 from heimnetz_manifest.values import (
-    Boolean,
     HttpsUrl,
     InnerPath,
     Integer,
@@ -217,7 +216,7 @@ class Manifest(_Part):
     limits: Limits = Field(default_factory=Limits)
     configuration: Annotated[JsonObject, AfterValidator(_schema)] = Field(
         default_factory=lambda: {"type": "object", "properties": {}},
-        description="JSON Schema 2020-12 of the configuration; secret: true on what nobody may read",
+        description="JSON Schema 2020-12; secret: true on what nobody may read",
     )
     examples: list[Example] = Field(default_factory=list, max_length=16)
     endpoints: list[Endpoint] = Field(default_factory=list, max_length=64)

@@ -48,7 +48,7 @@ class _Text(str):
     def __get_pydantic_core_schema__(
         cls, _source: Any, _handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
-        def check(value: str) -> Self:
+        def check(value: str) -> _Text:
             try:
                 return cls(value)
             except ValueError as error:
@@ -167,7 +167,7 @@ class Version(_Text):
 
 
 def edit_distance_at_most_one(left: str, right: str) -> bool:
-    """Whether one typing error (insert, drop, change, swap of neighbours) leads from one to the other."""
+    """Whether one typing error (insert, drop, change, swap) leads from one to the other."""
     if abs(len(left) - len(right)) > 1:
         return False
     if len(left) > len(right):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import types
+import inspect
 import typing
 from collections.abc import Collection
 from typing import Any
@@ -39,7 +39,7 @@ def parse_with_places(data: bytes, *, maxima: Maxima = DEFAULT_MAXIMA) -> tuple[
     """Raises: InvalidManifest."""
     document = load(data)
     try:
-        manifest = Manifest.model_validate(document.tree)
+        manifest = Manifest.model_validate(document.tree, by_alias=True, by_name=False)
     except ValidationError as error:
         raise InvalidManifest(_mistakes(error, document)) from error
     exceeded = maxima.exceeded_by(manifest.limits)
@@ -172,10 +172,6 @@ def _keys_at(path: Path) -> list[str]:
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if (
-        isinstance(annotation, type)
-        and not isinstance(annotation, types.GenericAlias)
-        and issubclass(annotation, BaseModel)
-    ):
+    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
         return annotation
     return next(filter(None, map(_model_in, typing.get_args(annotation))), None)

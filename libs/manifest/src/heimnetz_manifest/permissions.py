@@ -18,20 +18,32 @@ _PORT = re.compile(r"[1-9][0-9]{0,4}\Z")
 _EVENT = re.compile(r"[a-z][a-z0-9_-]{0,40}(?:\.[a-z][a-z0-9_-]{0,40}){1,6}\Z")
 _SECRET = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 
-# Names that a loader, shell or interpreter obeys, should a runtime hand secrets over as environment.
+# Names that a loader, shell or interpreter obeys, should a runtime ever hand secrets over as
+# environment variables.
 _OBEYED = frozenset(
-    "path home user shell ifs env term lang tz tmpdir pythonpath pythonhome pythonstartup node_options "
-    "node_path ssl_cert_file ssl_cert_dir http_proxy https_proxy all_proxy no_proxy hostname pwd".split()
+    [
+        "path",
+        "home",
+        "user",
+        "shell",
+        "ifs",
+        "env",
+        "term",
+        "lang",
+        "tz",
+        "tmpdir",
+        "ssl_cert_file",
+        "ssl_cert_dir",
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+        "no_proxy",
+        "hostname",
+        "pwd",
+    ]
 )
 _OBEYED_PREFIXES = (
-    "ld_",
-    "dyld_",
-    "lc_",
-    "python",
-    "node_",
-    "malloc_",
-    "glibc_",
-    "gconv_",
+    *("ld_", "dyld_", "lc_", "python", "node_", "malloc_", "glibc_", "gconv_"),
     "heimnetz_",
 )
 
@@ -89,7 +101,8 @@ def _host(host: str) -> str:
         if host == "localhost" or host.endswith(".localhost") or not is_public_host(host):
             raise refuse(
                 "manifest-invalid-network",
-                f"{shown(host)!r} is not a host name in lower case, an address, or a network like 192.168.1.0/24",
+                f"{shown(host)!r} is not a host name in lower case, an address, "
+                "or a network like 192.168.1.0/24",
             ) from None
         return host
     _check_network(network)
@@ -216,7 +229,7 @@ class Permissions(BaseModel):
     def asked(self) -> Iterator[tuple[str, str]]:
         """Each permission as a grant key with its reason.
 
-        Keys are `network:HOST:PORT`, `storage:BYTES`, `secrets:NAME`, `publish:EVENT`, `call:PLUGIN`.
+        Keys: `network:HOST:PORT`, `storage:BYTES`, `secrets:NAME`, `publish:EVENT`, `call:PLUGIN`.
         """
         for network in self.network:
             yield f"network:{network.to}", network.reason
@@ -233,12 +246,12 @@ class Permissions(BaseModel):
         return frozenset(key for key, _ in self.asked())
 
     def beyond(self, grants: Grants) -> frozenset[str]:
-        """What is asked here and was not granted: a new version with any waits for a new yes."""
+        """What is asked and was not granted: a version that has any waits for a new yes."""
         return frozenset(key for key in self.keys() if not grants.covers(key))
 
 
 class Grants(frozenset[str]):
-    """The keys that the owner granted; a subset of what the manifest asks."""
+    """Keys that the owner granted; a subset of what the manifest asks."""
 
     @classmethod
     def of(cls, permissions: Permissions, keys: Iterable[str]) -> Self:

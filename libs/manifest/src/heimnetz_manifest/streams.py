@@ -1,4 +1,4 @@
-"""A gzip stream read strictly: one member, no optional fields, nothing behind it, bounded output."""
+"""A gzip stream read strictly: one member, no options, nothing behind it, bounded output."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _OTHER_FORMATS = {
 
 
 class GzipReader:
-    """Reads what the stream unpacks to; `finish` checks the end, `sha256` is of the packed bytes."""
+    """What the stream unpacks to; `finish` checks the end; `sha256` is of the packed bytes."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -59,6 +59,11 @@ class GzipReader:
         taken = bytes(self._buffer[:size])
         del self._buffer[:size]
         return taken
+
+    def drain(self) -> None:
+        """Unpack what is left, so that a bomb is called one. Raises as reading does."""
+        while self._unpack():
+            self._buffer.clear()
 
     def finish(self) -> None:
         """Raises: GzipTruncated, GzipChecksum, SeveralGzipMembers, TrailingData."""

@@ -28,7 +28,7 @@ def _schedule(value: str) -> str:
     if not _CRON.match(value):
         raise refuse(
             "manifest-invalid-cron",
-            f"{shown(value)!r} is not five fields (minute hour day month weekday) with single spaces",
+            f"{shown(value)!r} is not five fields (minute hour day month weekday)",
         )
     try:
         next(CronSim(value, datetime(2026, 1, 1)))  # noqa: DTZ001 -- only whether it ever comes
@@ -62,7 +62,7 @@ class CronTrigger(BaseModel):
 class Triggers(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    http: Boolean = Field(True, description="Whether it can be called over HTTP")
+    http: Boolean = Field(default=True, description="Whether it can be called over HTTP")
     cron: list[CronTrigger] = Field(default_factory=list, max_length=16)
     events: list[EventType] = Field(
         default_factory=list, max_length=16, description="Events that start a run"

@@ -123,7 +123,7 @@ def to_json(value: Any) -> Any:
         ) from error
 
 
-class _Misfit(Exception):  # noqa: N818 -- never leaves this module
+class _Misfit(Exception):
     def __init__(self, error: PydanticCustomError, below: tuple[str | int, ...]) -> None:
         super().__init__()
         self.error = error
