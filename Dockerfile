@@ -1,0 +1,67 @@
+# Everything of ours that runs in a container; a target each. The base suits the official image and
+# the stand-in of deploy/offline alike: python3 is Debian's or the image's own, never assumed at a path.
+ARG PYTHON_IMAGE=python:3.13.9-slim-trixie
+FROM ${PYTHON_IMAGE} AS python
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+
+# Third-party packages from the hashed lock; this layer changes only when the lock does.
+FROM python AS dependencies
+COPY requirements/services.lock /build/services.lock
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python3 -m venv /opt/heimnetz && \
+    /opt/heimnetz/bin/pip install --quiet --require-hashes --requirement /build/services.lock && \
+    /opt/heimnetz/bin/python -m compileall -q /opt/heimnetz/lib
+
+# The services, migrate, init and certs: one image, a command each.
+FROM python AS platform
+COPY --from=dependencies /opt/heimnetz /opt/heimnetz
+COPY deploy/init/src/ libs/common/src/ libs/manifest/src/ libs/audit/src/ libs/docs/src/ /opt/heimnetz/src/
+COPY services/*/src/ /opt/heimnetz/src/
+# Whatever the umask of the checkout, every service's user can read it.
+RUN chmod -R a+rX /opt/heimnetz/src && /opt/heimnetz/bin/python -m compileall -q /opt/heimnetz/src
+ENV PATH=/opt/heimnetz/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    PYTHONPATH=/opt/heimnetz/src
+WORKDIR /
+USER 65534:65534
+ENTRYPOINT ["python", "-m"]
+
+# h11 alone, with the version and hashes that the services' lock gives it.
+FROM python AS h11
+COPY requirements/services.lock /build/services.lock
+RUN --mount=type=cache,target=/root/.cache/pip \
+    awk '/^h11==/ { wanted = 1 } wanted { print; if (!/\\$/) exit }' /build/services.lock > /build/h11.lock && \
+    python3 -m venv /build/venv && \
+    /build/venv/bin/pip install --quiet --require-hashes --target /opt/heimnetz/src --requirement /build/h11.lock
+
+# The only container that reaches the engine has as little in it as can be.
+FROM python AS engine-proxy
+COPY --from=h11 /opt/heimnetz/src /opt/heimnetz/src
+COPY services/engine-proxy/src/ /opt/heimnetz/src/
+ENV PYTHONPATH=/opt/heimnetz/src
+RUN chmod -R a+rX /opt/heimnetz/src && python3 -m compileall -q /opt/heimnetz/src
+WORKDIR /
+ENTRYPOINT ["python3", "-m"]
+CMD ["heimnetz_engine_proxy"]
+
+# What plugins start from: Python and the runner. Nothing installs, and no file lends rights.
+FROM ${PYTHON_IMAGE} AS runtime-python
+RUN [ -e /usr/local/bin/python3 ] || ln -s /usr/bin/python3 /usr/local/bin/python3; \
+    rm -rf /usr/local/lib/python3*/site-packages/pip* /usr/lib/python3/dist-packages/pip* \
+        /usr/local/bin/pip* /usr/bin/pip* /usr/lib/python3*/ensurepip /usr/local/lib/python3*/ensurepip && \
+    find / -xdev -perm /6000 -type f -exec chmod a-s {} + && \
+    install -d -m 0755 /opt/heimnetz/heimnetz_sdk && \
+    install -m 0444 /dev/null /opt/heimnetz/heimnetz_sdk/__init__.py
+COPY --chmod=0444 services/sandbox/runtimes/python/runner.py /opt/heimnetz/runner.py
+COPY --chmod=0444 libs/sdk/python/src/heimnetz_sdk/plugin.py /opt/heimnetz/heimnetz_sdk/plugin.py
+WORKDIR /
+USER 65534:65534
+CMD ["python3", "--version"]
+
+# Fetches a plugin's dependencies: wheels only, by hash; the one container of the sandbox with a network.
+FROM ${PYTHON_IMAGE} AS builder
+RUN [ -e /usr/local/bin/python3 ] || ln -s /usr/bin/python3 /usr/local/bin/python3; \
+    find / -xdev -perm /6000 -type f -exec chmod a-s {} + && install -d -m 0755 /opt/heimnetz
+COPY --chmod=0444 services/sandbox/runtimes/python/builder.py /opt/heimnetz/builder.py
+WORKDIR /
+USER 10003:10003
+CMD ["python3", "--version"]
