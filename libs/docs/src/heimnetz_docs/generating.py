@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from heimnetz_manifest import Limits
+
 from heimnetz_docs import renderers, sources, text
 from heimnetz_docs.guides import Guide
 from heimnetz_docs.model import Care, Cell, Entry, Grade, Known, Look, Page, Subject, Tile, Tone
@@ -124,14 +126,19 @@ def _marks(subject: Subject) -> tuple[Cell, ...]:
     )
 
 
+def _caps(limits: Limits) -> str:
+    """Memory, processors and time, each on one line with its unit."""
+    parts = (text.size(limits.memory_bytes), f"{limits.cpus:g} CPU", text.duration(limits.wall_seconds))
+    return ", ".join(part.replace(" ", "\u00a0") for part in parts)
+
+
 def _tiles(subject: Subject) -> tuple[Tile, ...]:
     manifest, known = subject.manifest, subject.known
     reach = permissions.summary(manifest)
-    cap = manifest.limits
     tiles = [
         Tile("Can reach", reach, Tone.GOOD if reach == "Nothing" else Tone.NOTE, "permissions"),
         Tile("Runs", triggers.summary(manifest), Tone.NEUTRAL, "triggers"),
-        Tile("Uses at most", f"{text.size(cap.memory_bytes)}, {cap.cpus:g} CPU, {text.duration(cap.wall_seconds)}", Tone.NEUTRAL, "limits"),
+        Tile("Uses at most", _caps(manifest.limits), Tone.NEUTRAL, "limits"),
     ]
     if known.audit:
         tally = audit.tally(known.audit)

@@ -2,7 +2,7 @@
 
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from heimnetz_docs import markup, text
 from heimnetz_docs.model import Prose
@@ -18,7 +18,6 @@ class Guide:
     title: str
     summary: str
     prose: Prose
-    headings: tuple[tuple[str, str], ...] = field(default=())
 
     @property
     def folder(self) -> str:
@@ -47,7 +46,4 @@ def _guide(path: str, texts: Mapping[str, str]) -> Guide:
         written = posixpath.relpath(f"{other}.md", here or ".")
         links[written] = posixpath.relpath(f"{other}.html", here or ".")
     prose = Prose(markup.without_title(markdown), "s", level=2, links=links)
-    headings = tuple(
-        (name, f"s-{text.slug(name)}") for name, _ in markup.sections_of(prose.markdown)
-    )
-    return Guide(path, text.line(title or path), text.line(summary, 300), prose, headings)
+    return Guide(path, text.line(title or path), text.line(summary, 300), prose)

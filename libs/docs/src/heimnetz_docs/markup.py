@@ -51,6 +51,8 @@ def to_html(prose: Prose) -> str:
     tokens = _PARSER.parse(visible(prose.markdown))
     _demote(tokens, prose.level)
     for token in _walk(tokens):
+        token.children = [_shown_picture(child, prose) for child in token.children or []] or None
+    for token in _walk(tokens):
         if token.type in {"html_block", "html_inline"}:
             token.content = _demote_tags(token.content, prose.level)
         elif token.type in {"td_open", "th_open"} and token.attrs.get("style") in _ALIGNMENTS:
@@ -95,7 +97,8 @@ def plain_markdown(text: str) -> str:
 
 def link_target(href: str, prose: Prose) -> str | None:
     """Where a link of the author may lead: outside by http(s) or mail, or inside the page."""
-    href = "".join(href.split())
+    # As a browser reads it: https://url.spec.whatwg.org/#url-parsing, steps 1 to 3.
+    href = re.sub("[\t\r\n]", "", href).strip("".join(map(chr, range(33))))
     try:
         parts = urlsplit(href)
     except ValueError:
@@ -161,24 +164,6 @@ def without_title(markdown: str) -> str:
     if first is None or first.type != "heading_open" or first.tag != "h1" or first.map is None:
         return markdown
     return "\n".join(markdown.split("\n")[first.map[1] :]).lstrip("\n")
-
-
-def sections_of(markdown: str, level: int = 2) -> list[tuple[str, str]]:
-    """Top-level headings of one level with the text below each, until the next of that level."""
-    tokens = _PARSER.parse(markdown)
-    starts: list[tuple[str, int, int]] = []
-    for index, token in enumerate(tokens):
-        if token.type == "heading_open" and token.level == 0 and token.tag <= f"h{level}":
-            assert token.map is not None  # block tokens of the parser always have their lines
-            title = tokens[index + 1].content if token.tag == f"h{level}" else ""
-            starts.append((title, token.map[0], token.map[1]))
-    lines = markdown.split("\n")
-    ends = [*(start for _, start, _ in starts[1:]), len(lines)]
-    return [
-        (title, "\n".join(lines[body:end]).strip("\n"))
-        for (title, _, body), end in zip(starts, ends, strict=True)
-        if title
-    ]
 
 
 def links_of(markdown: str) -> list[str]:
@@ -262,11 +247,9 @@ def _safe_inline(children: Sequence[Token], prose: Prose) -> list[Token]:
     safe: list[Token] = []
     for token in children:
         if token.type == "image":
-            target = image_target(str(token.attrs.get("src", "")), prose)
-            if target is None:
-                token = Token("text", "", 0, content=f"[picture: {token.content}]")  # noqa: PLW2901
-            else:
-                token.attrs = {"src": target}
+            token = _shown_picture(token, prose)  # noqa: PLW2901
+            if token.type == "image":
+                token.attrs = {"src": image_target(str(token.attrs["src"]), prose) or ""}
         elif token.type == "html_inline":
             token = Token("text", "", 0, content=token.content)  # noqa: PLW2901
         elif token.type == "link_open":
@@ -278,6 +261,13 @@ def _safe_inline(children: Sequence[Token], prose: Prose) -> list[Token]:
         else:
             safe.append(token)
     return safe
+
+
+def _shown_picture(token: Token, prose: Prose) -> Token:
+    """The token, or words in place of a picture that is not shown."""
+    if token.type != "image" or image_target(str(token.attrs.get("src", "")), prose):
+        return token
+    return Token("text", "", 0, content=f"[picture: {token.content}]")
 
 
 def _table(node: RenderTreeNode, context: RenderContext) -> str:

@@ -20,7 +20,8 @@ def _group(subject: Subject, example: Any) -> Group:
     blocks: list[Block] = []
     if example.summary:
         blocks.append(Paragraph((Cell(example.summary),)))
-    blocks.append(Code(_json(example.input), "json", "Input"))
+    if example.input or not example.files:
+        blocks.append(Code(_json(example.input), "json", "Input"))
     if example.files:
         files = tuple(
             (Cell(path, Look.CODE), Cell(f" ({text.size(len(subject.files.get(path, b'')))})"))
