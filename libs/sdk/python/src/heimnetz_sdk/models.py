@@ -80,7 +80,7 @@ class Installation(Model):
     plugin: str
     version: str
     sha256: str = ""
-    grants: object = None
+    grants: tuple[str, ...] = ()
     configuration: Document = field(default_factory=dict)
     revision: int = 0
     installed_at: datetime | None = None
@@ -150,7 +150,7 @@ class Run(Model):
 @dataclass(frozen=True, kw_only=True)
 class Alert(Model):
     alert: str = ""
-    state: str = ""
+    status: str = ""
     severity: str = ""
     fingerprint: str = ""
     labels: Document = field(default_factory=dict)

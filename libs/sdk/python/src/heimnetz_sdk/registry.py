@@ -110,13 +110,17 @@ class Registry:
         self._transport.request("DELETE", _version(plugin, version))
 
     def install(
-        self, plugin: str, version: str, grants: object, configuration: Mapping[str, Any]
+        self, plugin: str, version: str, grants: Iterable[str], configuration: Mapping[str, Any]
     ) -> Installation:
         """Put a version to use, in place of the one installed before."""
         answer = self._transport.request(
             "PUT",
             f"{BASE}/installations/{quote(plugin, safe='')}",
-            document={"version": version, "grants": grants, "configuration": dict(configuration)},
+            document={
+                "version": version,
+                "grants": sorted(grants),
+                "configuration": dict(configuration),
+            },
         )
         return decode(Installation, answer.json())
 

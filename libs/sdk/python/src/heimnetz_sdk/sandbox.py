@@ -46,13 +46,9 @@ class Sandbox:
         )
         return decode(Run, answer.json())
 
-    def get_run(self, run_id: str, *, wait_seconds: int = 0) -> Run:
-        headers = {"Prefer": f"wait={wait_seconds}"} if wait_seconds > 0 else None
+    def get_run(self, run_id: str) -> Run:
         path = f"{BASE}/runs/{quote(run_id, safe='')}"
-        answer = self._transport.request(
-            "GET", path, headers=headers, timeout_seconds=wait_seconds + 30.0
-        )
-        return decode(Run, answer.json())
+        return decode(Run, self._transport.request("GET", path).json())
 
     def list_runs(
         self,
@@ -86,7 +82,7 @@ class Sandbox:
                     yield from data.splitlines() or [""]
 
     def download_file(self, run_id: str, name: str) -> Iterator[bytes]:
-        path = f"{BASE}/runs/{quote(run_id, safe='')}/files/{quote(name)}"
+        path = f"{BASE}/runs/{quote(run_id, safe='')}/files/{quote(name, safe='')}"
         with self._transport.stream(path, headers={"Accept": "*/*"}) as stream:
             yield from stream.chunks()
 

@@ -1,0 +1,95 @@
+"""Starts the command, and turns every expected failure into a message and an exit code."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from heimnetz_cli.exits import Exit, Failure
+
+if TYPE_CHECKING:
+    from heimnetz_sdk.errors import HeimnetzError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    from heimnetz_cli.app import app
+
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="heimnetz")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else Exit.OK
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # The reader went away, as `| head` does. Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        code = _answer(error)
+        if code is None:
+            raise
+        return code
+    return Exit.OK
+
+
+def _answer(error: Exception) -> Exit | None:
+    """Say what went wrong; None for what is a mistake of this program."""
+    if isinstance(error, Failure):
+        _complain(str(error))
+        return error.code
+    if isinstance(error, OSError | UnicodeDecodeError):
+        where = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+        _complain(f"{where}{getattr(error, 'strerror', None) or error}")
+        return Exit.USAGE
+    from heimnetz_sdk.errors import HeimnetzError
+
+    if isinstance(error, HeimnetzError):
+        _explain(error)
+        return _code(error)
+    return None
+
+
+def _complain(message: str) -> None:
+    from heimnetz_cli.output import note
+
+    note(f"heimnetz: {message}")
+
+
+def _explain(error: "HeimnetzError") -> None:
+    from heimnetz_cli.output import note
+    from heimnetz_sdk.errors import ServerError, Unauthenticated, UnexpectedAnswer
+
+    status = f" ({error.problem}, {error.status})" if error.status else ""
+    _complain(f"{error.detail}{status}")
+    for mistake in error.mistakes:
+        place = f"line {mistake.line}: " if mistake.line else ""
+        pointer = f"{mistake.pointer or '/'}: " if mistake.pointer or not place else ""
+        hint = f" ({mistake.suggestion})" if mistake.suggestion else ""
+        note(f"  {place}{pointer}{mistake.detail}{hint}")
+    if isinstance(error, Unauthenticated):
+        note("  log in again: heimnetz login")
+    if isinstance(error, ServerError | UnexpectedAnswer) and error.trace_id:
+        note(f"  trace {error.trace_id} finds it in the services' logs")
+
+
+def _code(error: "HeimnetzError") -> Exit:
+    from heimnetz_sdk import errors
+
+    codes: tuple[tuple[type[errors.HeimnetzError], Exit], ...] = (
+        (errors.Unauthenticated, Exit.UNAUTHENTICATED),
+        (errors.Forbidden, Exit.FORBIDDEN),
+        (errors.NotFound, Exit.NOT_FOUND),
+        (errors.Conflict, Exit.CONFLICT),
+        (errors.TooLarge, Exit.REFUSED_INPUT),
+        (errors.UnsupportedMedia, Exit.REFUSED_INPUT),
+        (errors.InvalidInput, Exit.REFUSED_INPUT),
+        (errors.InvalidRequest, Exit.REFUSED_INPUT),
+        (errors.Unavailable, Exit.UNAVAILABLE),
+        (errors.TooMany, Exit.UNAVAILABLE),
+        (errors.Full, Exit.UNAVAILABLE),
+    )
+    return next((code for kind, code in codes if isinstance(error, kind)), Exit.UNEXPECTED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,210 @@
+"""What there is, and what is known about it."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from heimnetz_cli.commands.options import Json, Limit, Plugin, PluginAtVersion, example, split
+from heimnetz_cli.exits import Exit, Failure
+from heimnetz_cli.output import (
+    note,
+    show,
+    show_facts,
+    show_json,
+    show_table,
+    size,
+    when,
+)
+from heimnetz_cli.session import load, open_client
+
+if TYPE_CHECKING:
+    from heimnetz_sdk.client import Client
+    from heimnetz_sdk.models import Version
+
+
+class ReportFormat(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+    SARIF = "sarif"
+
+
+def search(
+    words: Annotated[str | None, typer.Argument(help="What to look for; without, all.")] = None,
+    limit: Limit = 50,
+    as_json: Json = False,
+) -> None:
+    """Search the plugins."""
+    with open_client() as client:
+        page = client.registry.list_plugins(words, limit=limit)
+    if as_json:
+        show_json([item.document for item in page.items])
+        return
+    show_table(
+        ["plugin", "latest", "state", "summary"],
+        [[item.plugin, item.latest, item.state, item.summary] for item in page.items],
+    )
+    if page.next_cursor:
+        note(f"there are more than {limit}; pass --limit")
+
+
+def show_version(plugin: PluginAtVersion, as_json: Json = False) -> None:
+    """Show a version: what it is, what it may do, what its audit said."""
+    with open_client() as client:
+        version = find_version(client, plugin)
+    if as_json:
+        show_json(version.document)
+        return
+    manifest = version.manifest
+    show_facts(
+        {
+            "plugin": f"{version.plugin} {version.version}",
+            "title": manifest.get("title"),
+            "summary": manifest.get("summary"),
+            "state": version.state,
+            "reason": version.reason,
+            "audit": audit_line(version),
+            "publisher": version.publisher,
+            "published": when(version.published_at),
+            "licence": manifest.get("licence"),
+            "size": size(version.size_bytes),
+            "sha256": version.sha256,
+        }
+    )
+    show()
+    show("may do:")
+    asked = permission_lines(manifest.get("permissions"))
+    for line in asked or ["nothing outside its container"]:
+        show(f"  {line}")
+
+
+def audit_line(version: "Version") -> str:
+    if version.score is None:
+        return "not yet"
+    return f"{version.score} of 100, grade {version.grade}, {version.verdict}"
+
+
+def permission_lines(permissions: object) -> list[str]:
+    """`kind: what (reason)` for every permission that a manifest asks for."""
+    lines: list[str] = []
+    if not isinstance(permissions, dict):
+        return lines
+    for kind, asked in permissions.items():
+        if not asked:
+            continue
+        for entry in asked if isinstance(asked, list) else [asked]:
+            if isinstance(entry, dict):
+                what = " ".join(
+                    str(value) for key, value in entry.items() if key != "reason" and value
+                )
+                lines.append(f"{kind}: {what} ({entry.get('reason') or 'no reason given'})")
+            else:
+                lines.append(f"{kind}: {entry}")
+    return lines
+
+
+def find_version(client: "Client", plugin_at_version: str) -> "Version":
+    plugin, version = split(plugin_at_version)
+    return client.registry.get_version(plugin, version or latest(client, plugin))
+
+
+def latest(client: "Client", plugin: str) -> str:
+    found = client.registry.get_plugin(plugin).latest
+    if not found:
+        raise Failure(f"{plugin} has no version that is in use", Exit.NOT_FOUND)
+    return found
+
+
+def versions(plugin: Plugin, as_json: Json = False) -> None:
+    """List a plugin's versions with state and grade."""
+    with open_client() as client:
+        page = client.registry.list_versions(plugin)
+    if as_json:
+        show_json([item.document for item in page.items])
+        return
+    show_table(
+        ["version", "state", "score", "grade", "published", "reason"],
+        [
+            [v.version, v.state, v.score, v.grade, when(v.published_at), v.reason]
+            for v in page.items
+        ],
+    )
+
+
+def audits(
+    plugin: Annotated[str | None, typer.Argument(help="Of this plugin only.")] = None,
+    limit: Limit = 50,
+    as_json: Json = False,
+) -> None:
+    """List the latest audits."""
+    with open_client() as client:
+        page = client.auditor.list_audits(plugin, limit=limit)
+    if as_json:
+        show_json([item.document for item in page.items])
+        return
+    show_table(
+        ["plugin", "version", "score", "grade", "verdict"],
+        [[a.plugin, a.version, a.score, a.grade, a.verdict] for a in page.items],
+    )
+
+
+def report(
+    plugin: PluginAtVersion,
+    form: Annotated[
+        ReportFormat, typer.Option("--format", help="How to print it.")
+    ] = ReportFormat.TEXT,
+) -> None:
+    """Print the latest audit report of a version."""
+    with open_client() as client:
+        name, version = split(plugin)
+        text = client.auditor.get_report(name, version or latest(client, name), form.value)
+    show(text.rstrip("\n"))
+
+
+def decide(
+    plugin: PluginAtVersion,
+    state: Annotated[
+        str, typer.Argument(help="approved, rejected, deprecated, yanked or quarantined.")
+    ],
+    reason: Annotated[str, typer.Option(help="Why; it is kept in the trail.")],
+    as_json: Json = False,
+) -> None:
+    """Move a version to another state, as the person who answers for it."""
+    with open_client() as client:
+        name, version = split(plugin)
+        if version is None:
+            raise Failure("name the version: PLUGIN@VERSION")
+        changed = client.registry.set_state(name, version, state, reason)
+    if as_json:
+        show_json(changed.document)
+    else:
+        show(f"{changed.plugin} {changed.version} is {changed.state}")
+
+
+def docs(
+    plugin: Annotated[str | None, typer.Argument(metavar="[PLUGIN[@VERSION]]")] = None,
+    is_opened: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
+) -> None:
+    """Print the address of the documentation."""
+    from urllib.parse import quote
+
+    base = f"{load().url.rstrip('/')}/docs/"
+    if plugin is not None:
+        name, version = split(plugin)
+        base += f"{quote(name, safe='')}/" + (f"{quote(version, safe='')}/" if version else "")
+    show(base)
+    if is_opened:
+        typer.launch(base)
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command(epilog=example("heimnetz search energy"))(search)
+    app.command("show", epilog=example("heimnetz show energy-report@1.0.0"))(show_version)
+    app.command(epilog=example("heimnetz versions energy-report --json"))(versions)
+    app.command(epilog=example("heimnetz audits"))(audits)
+    app.command(epilog=example("heimnetz report energy-report --format markdown"))(report)
+    app.command(
+        epilog=example('heimnetz decide web-probe@1.0.0 approved --reason "I read its code"')
+    )(decide)
+    app.command(epilog=example("heimnetz docs energy-report --open"))(docs)

@@ -1,0 +1,182 @@
+"""What the owner puts to use: installations, with their grants and configuration."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from heimnetz_cli.commands.catalogue import audit_line, find_version
+from heimnetz_cli.commands.options import Json, Plugin, PluginAtVersion, example
+from heimnetz_cli.exits import Exit, Failure
+from heimnetz_cli.output import note, show, show_facts, show_json, show_table, visible, when
+from heimnetz_cli.session import open_client
+
+if TYPE_CHECKING:
+    from heimnetz_sdk.models import Version
+
+
+def install(
+    plugin: PluginAtVersion,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--config", help="KEY=VALUE; the value is JSON, or else text."),
+    ] = None,
+    config_file: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="The configuration as a JSON object."),
+    ] = None,
+    is_agreed: Annotated[
+        bool, typer.Option("--yes", "-y", help="Grant everything that it asks for.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Put a version to use. Asks for each permission with the author's reason.
+
+    Without --yes a permission that is refused is not granted; the plugin runs without it. What was
+    configured before stays, unless --config or --config-file says otherwise.
+    """
+    from heimnetz_sdk.errors import NotFound
+
+    given = _configuration(settings or [], config_file)
+    with open_client() as client:
+        version = find_version(client, plugin)
+        grants = _grants(version, is_agreed=is_agreed)
+        try:
+            before = client.registry.get_installation(version.plugin).configuration
+        except NotFound:
+            before = {}
+        # Secrets come back as "***"; sending that keeps what is stored.
+        configuration = {**before, **given}
+        done = client.registry.install(version.plugin, version.version, grants, configuration)
+    if as_json:
+        show_json(done.document)
+        return
+    show(f"{done.plugin} {done.version} is installed")
+    note(f"run it: heimnetz run {done.plugin}")
+
+
+def _configuration(settings: list[str], file: Path | None) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    if file is not None:
+        try:
+            read = json.loads(file.read_text())
+        except json.JSONDecodeError as error:
+            raise Failure(f"{file}, line {error.lineno}: {error.msg}") from None
+        if not isinstance(read, dict):
+            raise Failure(f"{file}: the configuration is a JSON object")
+        values.update(read)
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not key or not equals:
+            raise Failure(f"--config {setting!r}: it is KEY=VALUE")
+        try:
+            values[key] = json.loads(value)
+        except json.JSONDecodeError:
+            values[key] = value
+    return values
+
+
+def _grants(version: "Version", *, is_agreed: bool) -> list[str]:
+    from heimnetz_manifest import Permissions
+    from heimnetz_manifest.permissions import describe
+
+    asked = list(_permissions(version.manifest, Permissions).asked())
+    if not asked:
+        note(f"{version.plugin} {version.version} asks for nothing outside its container")
+        return []
+    note(f"{version.plugin} {version.version} (audit: {audit_line(version)}) asks to:")
+    if is_agreed:
+        for key, reason in asked:
+            note(f"  {describe(key)}: {reason}")
+        return [key for key, _ in asked]
+    if not sys.stdin.isatty():
+        for key, reason in asked:
+            note(f"  {describe(key)}: {reason}")
+        raise Failure("there is no terminal to ask on; pass --yes to grant all of it")
+    return [
+        key
+        for key, reason in asked
+        if typer.confirm(visible(f"  {describe(key)}: {reason}\n  grant?"), default=False, err=True)
+    ]
+
+
+def _permissions(manifest: Mapping[str, Any], model: Any) -> Any:
+    return model.model_validate(manifest.get("permissions") or {})
+
+
+def uninstall(plugin: Plugin) -> None:
+    """Take a plugin out of use; its versions and runs stay."""
+    with open_client() as client:
+        client.registry.uninstall(plugin)
+    note(f"{plugin} is not installed any more")
+
+
+def installed(
+    plugin: Annotated[str | None, typer.Argument(help="Show this one in full.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List what is installed, or show one installation."""
+    with open_client() as client:
+        if plugin is None:
+            page = client.registry.list_installations()
+            if as_json:
+                show_json([item.document for item in page.items])
+                return
+            show_table(
+                ["plugin", "version", "installed", "by"],
+                [
+                    [item.plugin, item.version, when(item.installed_at), item.installed_by]
+                    for item in page.items
+                ],
+            )
+            return
+        found = client.registry.get_installation(plugin)
+    if as_json:
+        show_json(found.document)
+        return
+    show_facts(
+        {
+            "plugin": f"{found.plugin} {found.version}",
+            "installed": f"{when(found.installed_at)} by {found.installed_by}",
+            "sha256": found.sha256,
+        }
+    )
+    show("\ngranted:")
+    for grant in found.grants or ["nothing"]:
+        show(f"  {grant}")
+    show("\nconfiguration:")
+    show_json(dict(found.configuration))
+
+
+def trail(
+    plugin: Annotated[str | None, typer.Argument(help="Of this plugin only.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="Show at most so many.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """Show who changed the state of which version, and why."""
+    with open_client() as client:
+        page = client.registry.list_trail(plugin, limit=limit)
+    if as_json:
+        show_json([item.document for item in page.items])
+        return
+    if not page.items:
+        raise Failure(f"nothing is known about {plugin or 'any plugin'}", Exit.NOT_FOUND)
+    headers = [
+        key for key, value in page.items[0].document.items() if not isinstance(value, dict | list)
+    ]
+    show_table(headers, [[item.document.get(key) for key in headers] for item in page.items])
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command(
+        epilog=example(
+            "heimnetz install energy-report --config price_per_kwh=0.32",
+            "heimnetz install energy-report@1.0.0 --yes",
+        )
+    )(install)
+    app.command(epilog=example("heimnetz uninstall energy-report"))(uninstall)
+    app.command(epilog=example("heimnetz installed energy-report"))(installed)
+    app.command(epilog=example("heimnetz trail energy-report"))(trail)

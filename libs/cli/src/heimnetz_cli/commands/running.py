@@ -1,0 +1,246 @@
+"""Runs: start, wait, follow, look back."""
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from itertools import chain, repeat
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from heimnetz_cli.commands.options import Json, Limit, Plugin, example
+from heimnetz_cli.exits import Exit, Failure
+from heimnetz_cli.output import (
+    note,
+    progress,
+    seconds,
+    show,
+    show_json,
+    show_table,
+    size,
+    visible,
+    when,
+)
+from heimnetz_cli.session import open_client
+
+if TYPE_CHECKING:
+    from heimnetz_sdk.client import Client
+    from heimnetz_sdk.models import Run
+
+FIRST_WAIT_SECONDS = 2
+POLL_SECONDS = (0.1, 0.2, 0.4, 1.0)
+
+
+def run(  # noqa: PLR0917 - typer passes them by name
+    plugin: Plugin,
+    files: Annotated[
+        list[Path] | None,
+        typer.Option("--file", exists=True, dir_okay=False, readable=True, help="Send this file."),
+    ] = None,
+    given: Annotated[
+        str, typer.Option("--input", help="The input as a JSON object; @FILE or - reads it.")
+    ] = "{}",
+    out: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Save the run's files there.")
+    ] = None,
+    is_followed: Annotated[
+        bool, typer.Option("--follow", "-f", help="Show the log while it runs.")
+    ] = False,
+    is_awaited: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the end.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Run an installed plugin, wait, and print its result.
+
+    The result goes to standard output, everything about the run to standard error.
+    """
+    document = _input(given)
+    _refuse_twins(files or [])
+    with open_client() as client:
+        with progress(f"asking for a run of {plugin}"):
+            started = client.sandbox.start_run(
+                plugin, document, files or [], wait_seconds=0 if is_followed else FIRST_WAIT_SECONDS
+            )
+        if not is_awaited:
+            show_json(started.document) if as_json else show(started.id)
+            return
+        if is_followed:
+            for line in client.sandbox.follow_logs(started.id):
+                note(line)
+        finished = _wait(client, started)
+        if out is not None:
+            _save(client, finished, out)
+    if as_json:
+        show_json(finished.document)
+    else:
+        _tell(finished, is_saved=out is not None)
+    if not finished.is_ok:
+        raise typer.Exit(Exit.BAD_OUTCOME)
+
+
+def _input(given: str) -> Mapping[str, Any]:
+    source = "--input"
+    if given == "-":
+        given, source = sys.stdin.read(), "stdin"
+    elif given.startswith("@"):
+        given, source = Path(given[1:]).read_text(), given[1:]
+    try:
+        document = json.loads(given)
+    except json.JSONDecodeError as error:
+        raise Failure(f"{source}, line {error.lineno}, column {error.colno}: {error.msg}") from None
+    if not isinstance(document, dict):
+        raise Failure(f"{source}: the input is a JSON object, such as {{}}")
+    return document
+
+
+def _refuse_twins(files: list[Path]) -> None:
+    names = [file.name for file in files]
+    if twins := sorted({name for name in names if names.count(name) > 1}):
+        raise Failure(f"two files have the name {twins[0]}; the plugin would see one of them")
+
+
+def _wait(client: "Client", run: "Run") -> "Run":
+    if run.state == "finished":
+        return run
+    with progress(f"run {run.id} is {run.state}") as line:
+        try:
+            pauses = chain(POLL_SECONDS, repeat(POLL_SECONDS[-1]))
+            while run.state != "finished":
+                time.sleep(next(pauses))
+                run = client.sandbox.get_run(run.id)
+                line.update(f"run {run.id} is {run.state}")
+        except KeyboardInterrupt:
+            client.sandbox.cancel_run(run.id)
+            line.update(f"run {run.id} cancelled")
+            raise
+    return run
+
+
+def _save(client: "Client", run: "Run", out: Path) -> None:
+    import hashlib
+    import tempfile
+
+    out.mkdir(parents=True, exist_ok=True)
+    for file in run.files:
+        # The name comes from the plugin: only its last part is used, and hidden files are not made.
+        name = visible(Path(file.name.replace("\\", "/")).name).lstrip(".") or "file"
+        digest = hashlib.sha256()
+        with tempfile.NamedTemporaryFile(dir=out, delete=False) as stream:
+            for chunk in client.sandbox.download_file(run.id, file.name):
+                digest.update(chunk)
+                stream.write(chunk)
+        part = Path(stream.name)
+        if file.sha256 and digest.hexdigest() != file.sha256:
+            part.unlink()
+            raise Failure(f"{name} arrived with other bytes than were kept", Exit.UNEXPECTED)
+        part.chmod(0o644)
+        part.replace(out / name)
+        note(f"saved {out / name} ({size(file.size_bytes)})")
+
+
+def _tell(run: "Run", *, is_saved: bool) -> None:
+    if run.result is not None:
+        show_json(run.result)
+    facts = [seconds(run.duration_seconds)]
+    if run.peak_memory_bytes:
+        facts.append(f"{size(run.peak_memory_bytes)} at most")
+    told = ", ".join(fact for fact in facts if fact)
+    note(f"{run.outcome}: {run.plugin} {run.version}" + (f", {told}" if told else ""))
+    if not run.is_ok:
+        note(run.reason or "no reason was given")
+        note(f"its log: heimnetz logs {run.id}")
+    if run.files and not is_saved:
+        names = ", ".join(file.name for file in run.files)
+        note(f"files: {names}; keep them with: heimnetz files {run.id} --out DIR")
+    note(f"run {run.id}, trace {run.trace_id}")
+
+
+def files(
+    run_id: Annotated[str, typer.Argument(metavar="RUN")],
+    out: Annotated[Path | None, typer.Option(file_okay=False, help="Save them there.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the files that a run left, or save them."""
+    with open_client() as client:
+        found = client.sandbox.get_run(run_id)
+        if out is not None:
+            _save(client, found, out)
+    if as_json:
+        show_json(found.document.get("files") or [])
+    elif out is None:
+        show_table(
+            ["name", "size", "sha256"],
+            [[file.name, size(file.size_bytes), file.sha256] for file in found.files],
+        )
+
+
+def logs(
+    run_id: Annotated[str, typer.Argument(metavar="RUN")],
+    is_followed: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the run ends.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Print the log of a run."""
+    with open_client() as client:
+        if is_followed:
+            for line in client.sandbox.follow_logs(run_id):
+                show_json({"line": line}) if as_json else show(line)
+                sys.stdout.flush()
+            return
+        text = client.sandbox.get_logs(run_id)
+    if as_json:
+        show_json({"run_id": run_id, "lines": text.splitlines()})
+    elif text:
+        show(text.rstrip("\n"))
+
+
+def runs(
+    plugin: Annotated[str | None, typer.Argument(help="Of this plugin only.")] = None,
+    outcome: Annotated[str | None, typer.Option(help="With this outcome only.")] = None,
+    limit: Limit = 20,
+    as_json: Json = False,
+) -> None:
+    """List the latest runs."""
+    with open_client() as client:
+        page = client.sandbox.list_runs(plugin, outcome, limit=limit)
+    if as_json:
+        show_json([item.document for item in page.items])
+        return
+    show_table(
+        ["run", "plugin", "version", "outcome", "queued", "took", "memory", "trigger"],
+        [
+            [
+                item.id,
+                item.plugin,
+                item.version,
+                item.outcome or item.state,
+                when(item.queued_at),
+                seconds(item.duration_seconds),
+                size(item.peak_memory_bytes),
+                item.trigger,
+            ]
+            for item in page.items
+        ],
+    )
+
+
+def cancel(run_id: Annotated[str, typer.Argument(metavar="RUN")]) -> None:
+    """Stop a run."""
+    with open_client() as client:
+        client.sandbox.cancel_run(run_id)
+    note(f"run {run_id} is being cancelled")
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command(
+        epilog=example(
+            "heimnetz run energy-report --file year.csv --out charts",
+            "heimnetz run energy-report --file year.csv --json | jq .outcome",
+        )
+    )(run)
+    app.command(epilog=example("heimnetz files 0193… --out charts"))(files)
+    app.command(epilog=example("heimnetz logs -f 0193…"))(logs)
+    app.command(epilog=example("heimnetz runs energy-report --outcome error"))(runs)
+    app.command(epilog=example("heimnetz cancel 0193…"))(cancel)

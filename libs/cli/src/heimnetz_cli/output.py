@@ -1,0 +1,164 @@
+"""What the person or the next program sees: tables on a terminal, plain text in a pipe, or JSON.
+
+Everything from a server or a package may be hostile: control characters are shown, never sent to
+the terminal.
+"""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+# C0 except tab and newline, DEL, C1, and the marks that reorder text (Unicode TR36, 3.1).
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
+
+
+def visible(text: object) -> str:
+    r"""The text with each control character as an escape, such as `\x1b`."""
+    return _INVISIBLE.sub(_escape, str(text))
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def _json_escape(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
+
+
+def to_json(document: object, *, indent: int | None = 2) -> str:
+    """JSON that is safe to look at on a terminal as well."""
+    text = json.dumps(document, ensure_ascii=False, indent=indent, default=str)
+    return _INVISIBLE.sub(_json_escape, text)
+
+
+def is_terminal() -> bool:
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def has_colour() -> bool:
+    return is_terminal() and not os.environ.get("NO_COLOR")
+
+
+def show(text: object = "") -> None:
+    sys.stdout.write(visible(text) + "\n")
+
+
+def show_json(document: object) -> None:
+    sys.stdout.write(to_json(document) + "\n")
+
+
+def note(text: object) -> None:
+    """For the person only: to standard error, so that a pipe gets the answer alone."""
+    sys.stderr.write(visible(text) + "\n")
+    sys.stderr.flush()
+
+
+def show_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Aligned on a terminal; a line a row with tabs between in a pipe."""
+    cells = [["" if cell is None else visible(cell) for cell in row] for row in rows]
+    if not is_terminal():
+        flat = [[re.sub(r"[\t\n]+", " ", cell) for cell in row] for row in cells]
+        for row in ([header.upper() for header in headers], *flat):
+            sys.stdout.write("\t".join(row) + "\n")
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    for row in cells:
+        table.add_row(*(Text(cell, style=_style(cell)) for cell in row))
+    Console(no_color=not has_colour(), highlight=False).print(table)
+
+
+GOOD = frozenset({"ok", "approved", "up", "healthy", "ready", "resolved", "A", "B"})
+BAD = frozenset(
+    {"rejected", "down", "unhealthy", "quarantined", "firing", "critical", "high", "D", "E", "F"}
+    | {"error", "timeout", "cpu_limit", "out_of_memory", "pids_limit", "disk_limit"}
+    | {"output_limit", "refused", "interrupted", "image_unavailable", "engine_error", "killed"}
+)
+
+
+def _style(cell: str) -> str:
+    if cell in GOOD:
+        return "green"
+    return "red" if cell in BAD else ""
+
+
+def show_facts(facts: Mapping[str, object]) -> None:
+    """Name and value, one pair a line; what is None or empty is left out."""
+    known = {name: value for name, value in facts.items() if value not in (None, "", {}, [], ())}
+    width = max((len(name) for name in known), default=0)
+    for name, value in known.items():
+        show(f"{name:<{width}}  {value}")
+
+
+class Progress:
+    """One line that says what is going on, on standard error."""
+
+    def __init__(self, status: Any = None) -> None:
+        self._status = status
+        self._last = ""
+
+    def update(self, text: str) -> None:
+        if text == self._last:
+            return
+        self._last = text
+        if self._status is None:
+            note(text)
+            return
+        from rich.text import Text
+
+        self._status.update(Text(visible(text)))
+
+
+@contextmanager
+def progress(text: str) -> Iterator[Progress]:
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        plain = Progress()
+        plain.update(text)
+        yield plain
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True, no_color=bool(os.environ.get("NO_COLOR")))
+    with console.status("") as status:
+        line = Progress(status)
+        line.update(text)
+        yield line
+
+
+def size(size_bytes: int | None) -> str:
+    if size_bytes is None:
+        return ""
+    amount = float(size_bytes)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024 or unit == "GiB":
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    raise AssertionError("unreachable: GiB returns")
+
+
+def seconds(duration: float | None) -> str:
+    if duration is None:
+        return ""
+    return f"{duration * 1000:.0f} ms" if duration < 1 else f"{duration:.1f} s"
+
+
+def when(moment: datetime | None) -> str:
+    """In the reader's time zone, to the second."""
+    if moment is None:
+        return ""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
