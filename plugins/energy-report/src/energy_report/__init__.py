@@ -1,0 +1,1 @@
+"""Smart-meter readings in; statistics and charts out."""
