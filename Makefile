@@ -1,0 +1,46 @@
+# Heimnetz. `make` says what there is.
+SHELL := bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Compose drives the engine's own builder; without buildx it would only warn.
+export COMPOSE_BAKE ?= false
+
+.PHONY: help demo up down clean venv login check test bench lock
+
+help: ## say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@echo
+	@echo '  The command line:  make venv && export PATH="$(CURDIR)/.venv/bin:$$PATH" && heimnetz --help'
+
+demo: venv up ## start the stack and take a real plugin through it
+	@scripts/demo.sh
+
+up: ## start the stack; succeeds when every service is healthy
+	@scripts/bootstrap.sh
+	@docker compose up --detach --build --wait --wait-timeout 300
+	@scripts/addresses.sh
+
+down: ## stop the stack; the data stays
+	@docker compose --profile '*' down --remove-orphans
+
+clean: ## remove the stack and its data (asks; YES=1 answers)
+	@scripts/clean.sh
+
+venv: ## make .venv: the command line, and what checks and tests need
+	@scripts/venv.sh
+
+login: venv ## log the command line in to the stack on this machine
+	@scripts/login.sh
+
+check: venv ## lint, types, import rules, unit tests: under a minute
+	@scripts/check.sh
+
+test: venv ## everything: unit, integration, contract, end to end
+	@scripts/test.sh
+
+bench: venv ## figures against peers and limits
+	@.venv/bin/python -m benchmarks
+
+lock: venv ## bring the locks up to what the .in files ask for
+	@requirements/lock.sh

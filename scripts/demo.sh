@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Takes real plugins through the running stack: publish, audit, install, run, look at what came out.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+export PATH="$PWD/.venv/bin:$PATH"
+readings=plugins/energy-report/examples/year.csv
+charts=${HEIMNETZ_OUT:-out}/energy-report
+
+step() { printf '\n== %s\n' "$*"; }
+
+step "Logging in"
+scripts/login.sh
+heimnetz whoami
+
+step "Publishing the first-party plugins, and waiting for their audits"
+for plugin in plugins/*/plugin.yaml; do
+  heimnetz publish "${plugin%/plugin.yaml}" --wait
+done
+
+step "What the audits found"
+heimnetz audits
+heimnetz report energy-report
+
+step "Installing energy-report"
+heimnetz install energy-report --yes --config price_per_kwh=0.32
+
+step "Running it on a year of readings ($(wc -l <"$readings") lines)"
+heimnetz run energy-report --file "$readings" --out "$charts"
+
+step "Done. The chart is in $charts:"
+ls "$charts"
+echo
+scripts/addresses.sh
+cat <<END
+
+The CLI is in .venv/bin:  export PATH="$PWD/.venv/bin:\$PATH"
+Try next:
+  heimnetz run energy-report --file $readings --json | jq .outcome
+  heimnetz show energy-report
+  heimnetz status
+END

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Every test there is. The ones that need servers start them; the ones that need the whole stack
+# start one of their own, beside a stack that may be in use.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+export PATH="$PWD/.venv/bin:$PATH"
+export TESTCONTAINERS_RYUK_DISABLED=true
+
+scripts/bootstrap.sh
+scripts/check.sh
+step() { printf '\n== %s\n' "$*"; }
+
+step "Integration and contract tests"
+mapfile -t folders < <(find libs services deploy -type d -path '*/tests/integration')
+pytest -n 2 --dist loadfile -m "not stack" "${folders[@]}" tests/contract
+step "End to end"
+pytest -m stack tests
