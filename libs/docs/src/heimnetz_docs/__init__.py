@@ -1,4 +1,4 @@
-"""Documentation of a plugin, from its package and what is known about it. Pure: bytes in, bytes out.
+"""Documentation of a plugin, from its package and what is known about it: bytes in, bytes out.
 
 A package is hostile. Its text is sanitised, its code is read and never imported, its pictures are
 copied only when they can do nothing but be seen.

@@ -1,13 +1,12 @@
-"""Pages in, files out. The same input gives the same bytes: no clock, no network, no order of chance."""
+"""Pages in, files out. The same input gives the same bytes: no clock and no network."""
 
 from collections.abc import Iterable, Mapping, Sequence
-
-from heimnetz_manifest import Limits
 
 from heimnetz_docs import renderers, sources, text
 from heimnetz_docs.guides import Guide
 from heimnetz_docs.model import Care, Cell, Entry, Grade, Known, Look, Page, Subject, Tile, Tone
 from heimnetz_docs.sources import audit, permissions, triggers
+from heimnetz_manifest import Limits
 
 FORMATS = ("html", "markdown", "json", "openapi")
 STATES = {
@@ -49,7 +48,9 @@ def generate_front(entries: Sequence[Entry], latest_files: Mapping[str, bytes]) 
         **{name: latest_files[name] for name in ("index.md", "index.json", "openapi.json")},
         "versions.html": renderers.html.versions(entries),
         "versions.json": renderers.json.entries(entries),
-        "versions.js": renderers.json.script("heimnetzVersions", [item.version for item in entries]),
+        "versions.js": renderers.json.script(
+            "heimnetzVersions", [item.version for item in entries]
+        ),
     }
 
 
@@ -78,7 +79,9 @@ def describe(subject: Subject) -> Page:
     found = [section for source in sources.ALL if (section := source(subject)) is not None]
     warnings = [warning for section in found for warning in section.warnings]
     if subject.care is Care.PLAIN:
-        warnings.insert(0, "The author's text took too long to lay out and is shown as it is written.")
+        warnings.insert(
+            0, "The author's text took too long to lay out and is shown as it is written."
+        )
     images = {path: data for section in found for path, data in section.images.items()}
     return Page(
         plugin=str(manifest.name),
@@ -128,7 +131,11 @@ def _marks(subject: Subject) -> tuple[Cell, ...]:
 
 def _caps(limits: Limits) -> str:
     """Memory, processors and time, each on one line with its unit."""
-    parts = (text.size(limits.memory_bytes), f"{limits.cpus:g} CPU", text.duration(limits.wall_seconds))
+    parts = (
+        text.size(limits.memory_bytes),
+        f"{limits.cpus:g} CPU",
+        text.duration(limits.wall_seconds),
+    )
     return ", ".join(part.replace(" ", "\u00a0") for part in parts)
 
 
@@ -149,5 +156,12 @@ def _tiles(subject: Subject) -> tuple[Tile, ...]:
     if known.previous is not None:
         asks = manifest.permissions.keys() - known.previous.manifest.permissions.keys()
         answer = f"Asks for {len(asks)} more" if asks else "Asks for nothing new"
-        tiles.append(Tile(f"Since {known.previous.manifest.version}", answer, Tone.WARNING if asks else Tone.GOOD, "changes"))
+        tiles.append(
+            Tile(
+                f"Since {known.previous.manifest.version}",
+                answer,
+                Tone.WARNING if asks else Tone.GOOD,
+                "changes",
+            )
+        )
     return tuple(tiles)

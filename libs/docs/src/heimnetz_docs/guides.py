@@ -1,4 +1,4 @@
-"""The platform's own documentation: Markdown files of a directory as pages that link to each other."""
+"""The platform's own documentation: Markdown files as pages that link to each other."""
 
 import posixpath
 from collections.abc import Mapping

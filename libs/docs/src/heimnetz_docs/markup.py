@@ -8,8 +8,9 @@ import html
 import posixpath
 import re
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from itertools import pairwise
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import nh3
 from markdown_it import MarkdownIt
@@ -22,15 +23,17 @@ from heimnetz_docs.text import slug, visible
 _PARSER = MarkdownIt("commonmark", {"html": True, "maxNesting": 16}).enable(
     ["table", "strikethrough"]
 )
-_TAGS = set(
-    "a abbr b blockquote br caption cite code dd del details div dl dt em figcaption figure h2 h3 h4"
-    " h5 h6 hr i img ins kbd li mark ol p pre q s samp small span strong sub summary sup table tbody"
-    " td tfoot th thead tr u ul var".split()
-)
-_DROPPED_WITH_CONTENT = set(
-    "script style iframe object embed noscript template textarea title svg math select xmp noembed"
-    " noframes plaintext".split()
-)
+_TAGS = {
+    *("a", "abbr", "b", "blockquote", "br", "caption", "cite", "code", "dd", "del"),
+    *("details", "div", "dl", "dt", "em", "figcaption", "figure", "h2", "h3", "h4", "h5"),
+    *("h6", "hr", "i", "img", "ins", "kbd", "li", "mark", "ol", "p", "pre", "q", "s"),
+    *("samp", "small", "span", "strong", "sub", "summary", "sup", "table", "tbody", "td"),
+    *("tfoot", "th", "thead", "tr", "u", "ul", "var"),
+}
+_DROPPED_WITH_CONTENT = {
+    *("script", "style", "iframe", "object", "embed", "noscript", "template", "textarea"),
+    *("title", "svg", "math", "select", "xmp", "noembed", "noframes", "plaintext"),
+}
 _ATTRIBUTES: dict[str, set[str]] = {
     "*": {"title", "lang", "dir"},
     "a": {"href", "id"},
@@ -103,12 +106,13 @@ def link_target(href: str, prose: Prose) -> str | None:
         parts = urlsplit(href)
     except ValueError:
         return None
-    if parts.scheme in {"http", "https"}:
-        return href if parts.hostname else None
-    if parts.scheme == "mailto":
-        return href
     if parts.scheme or parts.netloc:
-        return None
+        is_web = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        return href if is_web or parts.scheme == "mailto" else None
+    return _inner_target(parts, prose)
+
+
+def _inner_target(parts: SplitResult, prose: Prose) -> str | None:
     if not parts.path:
         return f"#{prose.prefix}-{slug(unquote(parts.fragment))}" if parts.fragment else None
     target = prose.links.get(_normal(parts.path))
@@ -177,7 +181,7 @@ def title_and_summary(markdown: str) -> tuple[str, str]:
     """The text's first heading and first paragraph, without their markup."""
     tokens = _PARSER.parse(markdown)
     title = summary = ""
-    for before, token in zip(tokens, tokens[1:], strict=False):
+    for before, token in pairwise(tokens):
         if before.type == "heading_open" and not title:
             title = _text(token.children or [])
         elif before.type == "paragraph_open" and before.level == 0:
@@ -227,7 +231,7 @@ def _demote_tags(source: str, level: int) -> str:
 
 
 def _attribute_filter(prose: Prose) -> Callable[[str, str, str], str | None]:
-    def keep(tag: str, attribute: str, value: str) -> str | None:
+    def keep(_tag: str, attribute: str, value: str) -> str | None:
         if attribute == "href":
             return link_target(value, prose)
         if attribute == "src":

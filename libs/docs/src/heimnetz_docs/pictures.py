@@ -18,10 +18,11 @@ _MAGIC = (
 )
 _SVG = "{http://www.w3.org/2000/svg}"
 _XLINK_HREF = "{http://www.w3.org/1999/xlink}href"
-_SVG_ELEMENTS = set(
-    "svg g path rect circle ellipse line polyline polygon text tspan title desc defs stop symbol use"
-    " linearGradient radialGradient clipPath mask pattern marker".split()
-)
+_SVG_ELEMENTS = {
+    *("svg", "g", "path", "rect", "circle", "ellipse", "line", "polyline", "polygon"),
+    *("text", "tspan", "title", "desc", "defs", "stop", "symbol", "use", "linearGradient"),
+    *("radialGradient", "clipPath", "mask", "pattern", "marker"),
+}
 _PLAIN_ATTRIBUTE = re.compile(r"(?!on)[A-Za-z][A-Za-z0-9-]{0,40}\Z")
 _SAFE_VALUE = re.compile(r"(?:[^\\@<>()]|(?<!url)\(|\)|url\(#)*\Z")
 
@@ -77,7 +78,8 @@ def _harmless_svg(data: bytes) -> bytes | None:
         return None
     _prune(root)
     ET.register_namespace("", _SVG[1:-1])
-    return ET.tostring(root, encoding="utf-8", xml_declaration=False)
+    safe: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=False)
+    return safe
 
 
 def _prune(root: ET.Element) -> None:

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-# Unicode Technical Report 36, 2.10 and "Trojan Source" (CVE-2021-42574): these reorder or hide text.
+# These reorder or hide text: Unicode Technical Report 36, "Trojan Source" (CVE-2021-42574).
 _INVISIBLE = re.compile(
     "[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f"
     "\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
@@ -25,7 +25,9 @@ def line(text: str, limit: int = 200) -> str:
 
 def slug(text: str, limit: int = 60) -> str:
     """An anchor of `a-z`, `0-9` and `-`; `section` when nothing is left of the text."""
-    plain = unicodedata.normalize("NFKD", text.replace("ß", "ss")).encode("ascii", "ignore").decode()
+    plain = (
+        unicodedata.normalize("NFKD", text.replace("ß", "ss")).encode("ascii", "ignore").decode()
+    )
     return _NO_SLUG.sub("-", plain.lower()).strip("-")[:limit].rstrip("-") or "section"
 
 

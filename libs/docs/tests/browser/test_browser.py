@@ -14,10 +14,23 @@ from pathlib import Path
 
 import pytest
 
-from heimnetz_docs import Audit, Finding, Known, Subject, describe, entry_of, generate, generate_front, generate_site
+from heimnetz_docs import (
+    Audit,
+    Finding,
+    Known,
+    Subject,
+    describe,
+    entry_of,
+    generate,
+    generate_front,
+    generate_site,
+)
 from heimnetz_manifest import pack, read_package
 
-PAYLOADS = [text.strip("\n") for text in (Path(__file__).parent / "payloads.txt").read_text().split("\n%%\n")]
+PAYLOADS = [
+    text.strip("\n")
+    for text in (Path(__file__).parent / "payloads.txt").read_text().split("\n%%\n")
+]
 # What a line of the manifest can hold: no line break.
 LINES = [" ".join(text.split()) for text in PAYLOADS]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -55,12 +68,18 @@ def _package(folder: Path) -> Subject:
     folder.mkdir()
     quoted = [line.replace("'", "''") for line in LINES]
     title = "<img src=x onerror=alert(1)><script>alert(1)</script>"
-    examples = "".join(f"  - {{name: e{n}, summary: '{quoted[n]}', input: {{x: '{quoted[n]}'}}}}\n" for n in range(16))
+    examples = "".join(
+        f"  - {{name: e{n}, summary: '{quoted[n]}', input: {{x: '{quoted[n]}'}}}}\n"
+        for n in range(16)
+    )
     properties = "".join(
         f"    p{n}: {{type: string, title: '{text}', description: '{text}', default: '{text}'}}\n"
         for n, text in enumerate(quoted)
     )
-    hosts = "".join(f"    - {{to: 'h{n}.example.org:443', reason: '{text}'}}\n" for n, text in enumerate(quoted[:60]))
+    hosts = "".join(
+        f"    - {{to: 'h{n}.example.org:443', reason: '{text}'}}\n"
+        for n, text in enumerate(quoted[:60])
+    )
     (folder / "plugin.yaml").write_text(
         f"manifest: 1\nname: {PLUGIN}-x\nversion: 1.0.0\ntitle: '{title}'\nsummary: '{title}'\n"
         f"description: '{title}'\nlicence: MIT\nauthors: [{{name: '{title}'}}]\nkind: job\nruntime: python\n"
@@ -71,9 +90,13 @@ def _package(folder: Path) -> Subject:
     (folder / "README.md").write_text(joined)
     (folder / "CHANGELOG.md").write_text(joined)
     doc = joined.replace("\\", "\\\\").replace('"""', "'''")
-    (folder / "main.py").write_text(f'"""{doc}"""\n\ndef run(input, context="<script>alert(1)</script>"):\n    r"""{doc}"""\n')
+    (folder / "main.py").write_text(
+        f'"""{doc}"""\n\ndef run(input, context="<script>alert(1)</script>"):\n    r"""{doc}"""\n'
+    )
     findings = tuple(Finding("rule", "high", text, text, 1) for text in LINES)
-    audit = Audit(50, "D", "review", {"high": 1}, tuple(LINES), findings, limitations=tuple(LINES[:5]))
+    audit = Audit(
+        50, "D", "review", {"high": 1}, tuple(LINES), findings, limitations=tuple(LINES[:5])
+    )
     return Subject(read_package(pack(folder)), Known("needs_review", publisher=title, audit=audit))
 
 
@@ -119,8 +142,15 @@ def site(request: pytest.FixtureRequest, subject: Subject) -> Iterator[Site]:
             served.asked.append(path)
             data = served.files.get(path)
             self.send_response(200 if data is not None else 404)
-            kinds = {"html": "text/html; charset=utf-8", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-            self.send_header("content-type", kinds.get(path.rpartition(".")[2], "application/octet-stream"))
+            kinds = {
+                "html": "text/html; charset=utf-8",
+                "css": "text/css",
+                "js": "text/javascript",
+                "svg": "image/svg+xml",
+            }
+            self.send_header(
+                "content-type", kinds.get(path.rpartition(".")[2], "application/octet-stream")
+            )
             self.end_headers()
             self.wfile.write(data or b"")
 
@@ -163,8 +193,12 @@ def test_there_are_enough_payloads() -> None:
     assert len(PAYLOADS) >= 40
 
 
-@pytest.mark.parametrize("path", ["", f"{PLUGIN}-x/", f"{PLUGIN}-x/1.0.0/", f"{PLUGIN}-x/versions.html"])
-def test_nothing_that_an_author_writes_runs_in_a_browser(site: Site, browser: str, path: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "path", ["", f"{PLUGIN}-x/", f"{PLUGIN}-x/1.0.0/", f"{PLUGIN}-x/versions.html"]
+)
+def test_nothing_that_an_author_writes_runs_in_a_browser(
+    site: Site, browser: str, path: str, tmp_path: Path
+) -> None:
     site.asked.clear()
 
     dom = _dom(browser, site.url + path, tmp_path)
@@ -172,12 +206,16 @@ def test_nothing_that_an_author_writes_runs_in_a_browser(site: Site, browser: st
     assert 'data-harness="done"' in dom
     assert 'data-ran="' not in dom.partition(">")[2][:500]
     assert [name for name in site.asked if "hit" in name] == []
-    assert [name for name in site.asked if site.files.get(name) is None and name != "favicon.ico"] == []
+    assert [
+        name for name in site.asked if site.files.get(name) is None and name != "favicon.ico"
+    ] == []
 
 
 def test_the_harness_would_notice_a_script(site: Site, browser: str, tmp_path: Path) -> None:
     page = site.files[f"{PLUGIN}-x/versions.html"]
-    site.files["_static/evil.html"] = page.replace(b"<main", b'<script src="evil.js"></script><main', 1).replace(b'data-root="../"', b'data-root="../"')
+    site.files["_static/evil.html"] = page.replace(
+        b"<main", b'<script src="evil.js"></script><main', 1
+    ).replace(b'data-root="../"', b'data-root="../"')
     site.files["_static/evil.js"] = b"alert(1)"
 
     assert 'data-ran="alert(1)' in _dom(browser, site.url + "_static/evil.html", tmp_path)
@@ -196,12 +234,32 @@ class Looker(HTMLParser):
         values = dict(attributes)
         if tag == "script" and not self.scripts.fullmatch(values.get("src") or ""):
             self.bad.append(f"script {values}")
-        if tag in {"iframe", "object", "embed", "style", "form", "base", "svg:script", "foreignobject", "math", "template"}:
+        if tag in {
+            "iframe",
+            "object",
+            "embed",
+            "style",
+            "form",
+            "base",
+            "svg:script",
+            "foreignobject",
+            "math",
+            "template",
+        }:
             self.bad.append(tag)
         for name, value in attributes:
-            if name.startswith("on") or name in {"style", "srcdoc", "formaction", "srcset", "background", "ping"}:
+            if name.startswith("on") or name in {
+                "style",
+                "srcdoc",
+                "formaction",
+                "srcset",
+                "background",
+                "ping",
+            }:
                 self.bad.append(f"{tag} {name}")
-            if name in {"href", "src", "action", "xlink:href"} and re.match(r"(?i)[\s\x00-\x20]*(javascript|data|vbscript):", value or ""):
+            if name in {"href", "src", "action", "xlink:href"} and re.match(
+                r"(?i)[\s\x00-\x20]*(javascript|data|vbscript):", value or ""
+            ):
                 self.bad.append(f"{tag} {name}={value}")
 
 

@@ -65,7 +65,9 @@ def make_package(tmp_path_factory: pytest.TempPathFactory) -> MakePackage:
         permissions: str = NETWORK,
     ) -> Package:
         folder: Path = tmp_path_factory.mktemp("package")
-        manifest = MANIFEST.format(version=version, title=title, summary=summary, permissions=permissions)
+        manifest = MANIFEST.format(
+            version=version, title=title, summary=summary, permissions=permissions
+        )
         for path, content in {"plugin.yaml": manifest, **FILES, **(changes or {})}.items():
             if content is None:
                 continue
@@ -89,15 +91,28 @@ def known() -> Known:
             verdict="approve",
             counts={"medium": 1},
             reasons=("grade A, nothing that the policy objects to",),
-            findings=(Finding("py-open", "medium", "Opens a file for writing", "src/lamp_report/main.py", 3),),
-            reaches=(Reach("network", "lamps.example.org:443", declared=True, inferred=True, observed=None),),
+            findings=(
+                Finding(
+                    "py-open", "medium", "Opens a file for writing", "src/lamp_report/main.py", 3
+                ),
+            ),
+            reaches=(
+                Reach(
+                    "network", "lamps.example.org:443", declared=True, inferred=True, observed=None
+                ),
+            ),
         ),
     )
 
 
 @pytest.fixture
 def make_subject(make_package: MakePackage, known: Known) -> MakeSubject:
-    def make(changes: dict[str, str | bytes | None] | None = None, *, care: Care = Care.FULL, **options: str) -> Subject:
+    def make(
+        changes: dict[str, str | bytes | None] | None = None,
+        *,
+        care: Care = Care.FULL,
+        **options: str,
+    ) -> Subject:
         return Subject(make_package(changes, **options), known, care)
 
     return make

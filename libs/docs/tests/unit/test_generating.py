@@ -44,7 +44,10 @@ def test_html_and_markdown_tell_the_same_story(make_subject):
 
     for word in ("lamps.example.org:443", "Reads the lamps", "256 MiB", "0 6 * * *", "lamps"):
         assert word in files["index.html"].decode()
-        assert word.replace("*", r"\*") in files["index.md"].decode() or word in files["index.md"].decode()
+        assert (
+            word.replace("*", r"\*") in files["index.md"].decode()
+            or word in files["index.md"].decode()
+        )
 
 
 def test_json_has_the_facts_of_each_section(make_subject):
@@ -170,7 +173,15 @@ def test_the_front_page_is_the_latest_version(make_subject, known):
 
 
 def test_the_site_lists_every_plugin_and_can_be_searched_without_a_server(known):
-    entry = Entry("lamp-report", "1.0.0", "Lamp report", "Counts </script> lamps", "approved", "A", datetime(2026, 1, 1, tzinfo=UTC))
+    entry = Entry(
+        "lamp-report",
+        "1.0.0",
+        "Lamp report",
+        "Counts </script> lamps",
+        "approved",
+        "A",
+        datetime(2026, 1, 1, tzinfo=UTC),
+    )
 
     site = generate_site([entry])
 
@@ -186,7 +197,9 @@ def test_an_empty_site_says_what_to_do_next():
 
 def test_no_page_asks_another_host_for_anything(make_subject):
     files = generate(make_subject()) | generate_site([])
-    texts = [data.decode() for path, data in files.items() if path.endswith((".html", ".css", ".js"))]
+    texts = [
+        data.decode() for path, data in files.items() if path.endswith((".html", ".css", ".js"))
+    ]
 
     for text in texts:
         assert "//cdn" not in text

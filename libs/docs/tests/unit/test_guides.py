@@ -10,7 +10,12 @@ FILES = {
 
 
 def test_guides_are_in_the_order_of_the_index():
-    assert [guide.path for guide in read_guides(FILES)] == ["index", "install", "first-plugin", "adr/0001-why"]
+    assert [guide.path for guide in read_guides(FILES)] == [
+        "index",
+        "install",
+        "first-plugin",
+        "adr/0001-why",
+    ]
 
 
 def test_guides_link_to_each_other_as_pages():
@@ -28,4 +33,6 @@ def test_a_guide_is_summarised_by_its_first_paragraph():
 
 
 def test_a_guide_in_a_folder_finds_the_style_sheet():
-    assert b'href="../../_static/docs.css"' in generate_guides(read_guides(FILES))["adr/0001-why.html"]
+    assert (
+        b'href="../../_static/docs.css"' in generate_guides(read_guides(FILES))["adr/0001-why.html"]
+    )

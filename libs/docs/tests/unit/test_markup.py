@@ -30,7 +30,9 @@ class Looker(HTMLParser):
         for name, value in attributes:
             if name.startswith("on") or name in {"style", "srcdoc", "formaction", "background"}:
                 self.bad.append(name)
-            if name == "href" and not (value or "").startswith(("https://", "http://", "mailto:", "#", "guide.html")):
+            if name == "href" and not (value or "").startswith(
+                ("https://", "http://", "mailto:", "#", "guide.html")
+            ):
                 self.bad.append(f"{name}={value}")
             if name == "src" and value != "img/1.png":
                 self.bad.append(f"{name}={value}")
@@ -64,7 +66,9 @@ def test_links_lead_outside_by_http_or_stay_on_the_page(href, kept):
     assert markup.link_target(href, Prose("", "readme", 3, IMAGES, LINKS)) == kept
 
 
-@pytest.mark.parametrize("src", ["https://t.example/x.gif", "//t.example/x", "data:image/png;base64,AA", "../a.svg", ""])
+@pytest.mark.parametrize(
+    "src", ["https://t.example/x.gif", "//t.example/x", "data:image/png;base64,AA", "../a.svg", ""]
+)
 def test_pictures_from_outside_the_package_are_not_shown(src):
     assert markup.image_target(src, Prose("", "readme", 3, IMAGES)) is None
 
@@ -95,7 +99,9 @@ def test_the_look_of_the_page_cannot_be_borrowed():
 
 
 def test_markdown_stays_markdown_and_loses_what_is_live():
-    text = markdown("# T\n\n| a | b |\n|---|---|\n| 1 | ~~2~~ |\n\n[x](https://e.org) ![p](https://t/x.gif) <b onclick=x>")
+    text = markdown(
+        "# T\n\n| a | b |\n|---|---|\n| 1 | ~~2~~ |\n\n[x](https://e.org) ![p](https://t/x.gif) <b onclick=x>"
+    )
 
     assert "### T" in text
     assert "| 1 | ~~2~~ |" in text
@@ -110,7 +116,13 @@ def test_html_blocks_in_markdown_become_code():
 
 @pytest.mark.parametrize(
     ("text", "left"),
-    [("# Title\n\ntext", "text"), ("Title\n=====\n\ntext", "text"), ("text\n\n# Title", "text\n\n# Title"), ("## Part", "## Part"), ("", "")],
+    [
+        ("# Title\n\ntext", "text"),
+        ("Title\n=====\n\ntext", "text"),
+        ("text\n\n# Title", "text\n\n# Title"),
+        ("## Part", "## Part"),
+        ("", ""),
+    ],
 )
 def test_a_leading_title_is_left_out(text, left):
     assert markup.without_title(text) == left
@@ -129,10 +141,55 @@ def test_text_cannot_leave_its_fence():
 
 PIECES = st.sampled_from(
     [
-        *("<script>", "</script>", "<img src=x onerror=alert(1)>", "<svg onload=alert(1)>", "javascript:alert(1)"),
-        *("[x](", ")", "![", "](", "`", "```\n", "<a href='", "'>", '"', "<", ">", "&lt;", "\n\n", "# ", "> ", "- "),
-        *("<math>", "<style>", "<![CDATA[", "]]>", "<!--", "-->", "<iframe srcdoc=", "id=x ", "on", "a.png", "|", "\t"),
-        *("<noscript>", "<template>", "<p title='", "<form>", "<base href=//e>", "&#x6a;avascript:", "\u0000", "<details ontoggle=x open>"),
+        *(
+            "<script>",
+            "</script>",
+            "<img src=x onerror=alert(1)>",
+            "<svg onload=alert(1)>",
+            "javascript:alert(1)",
+        ),
+        *(
+            "[x](",
+            ")",
+            "![",
+            "](",
+            "`",
+            "```\n",
+            "<a href='",
+            "'>",
+            '"',
+            "<",
+            ">",
+            "&lt;",
+            "\n\n",
+            "# ",
+            "> ",
+            "- ",
+        ),
+        *(
+            "<math>",
+            "<style>",
+            "<![CDATA[",
+            "]]>",
+            "<!--",
+            "-->",
+            "<iframe srcdoc=",
+            "id=x ",
+            "on",
+            "a.png",
+            "|",
+            "\t",
+        ),
+        *(
+            "<noscript>",
+            "<template>",
+            "<p title='",
+            "<form>",
+            "<base href=//e>",
+            "&#x6a;avascript:",
+            "\u0000",
+            "<details ontoggle=x open>",
+        ),
     ]
 )
 
@@ -153,6 +210,10 @@ def test_markdown_that_was_made_safe_stays_safe_wherever_it_is_rendered(text):
     from markdown_it import MarkdownIt
 
     looker = Looker()
-    looker.feed(MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).render(markdown(text)))
+    looker.feed(
+        MarkdownIt("commonmark", {"html": False})
+        .enable(["table", "strikethrough"])
+        .render(markdown(text))
+    )
 
     assert [bad for bad in looker.bad if bad.startswith(("src=", "href=")) and bad != "href="] == []

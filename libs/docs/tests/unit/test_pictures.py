@@ -26,7 +26,16 @@ def test_the_format_is_read_from_the_bytes(data, ending):
     assert found[0] == ending
 
 
-@pytest.mark.parametrize("data", [b"", b"<html><script>x</script>", b"MZ", b"%PDF-1.7", b"\x89PNG\r\n\x1a\n" + b"\0" * 3_000_000])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"<html><script>x</script>",
+        b"MZ",
+        b"%PDF-1.7",
+        b"\x89PNG\r\n\x1a\n" + b"\0" * 3_000_000,
+    ],
+)
 def test_other_files_are_no_pictures(data):
     assert pictures.harmless(data) is None
 

@@ -32,7 +32,12 @@ def versions(entries: Sequence[Entry]) -> bytes:
 
 
 def site(plugins: Sequence[Entry], guides: Sequence[Guide]) -> bytes:
-    return _render("site.html.j2", root="", plugins=plugins, guides=[guide for guide in guides if not guide.folder])
+    return _render(
+        "site.html.j2",
+        root="",
+        plugins=plugins,
+        guides=[guide for guide in guides if not guide.folder],
+    )
 
 
 def guide(item: Guide, guides: Sequence[Guide]) -> bytes:
@@ -51,7 +56,9 @@ def guide(item: Guide, guides: Sequence[Guide]) -> bytes:
 def static_files() -> dict[str, bytes]:
     """Style sheet, script and icon, which every page links to."""
     folder = files("heimnetz_docs") / "static"
-    return {f"{STATIC}/{item.name}": item.read_bytes() for item in folder.iterdir() if item.is_file()}
+    return {
+        f"{STATIC}/{item.name}": item.read_bytes() for item in folder.iterdir() if item.is_file()
+    }
 
 
 def _version(page: Page, care: Care, *, root: str, here: str, up: str) -> bytes:
@@ -91,7 +98,9 @@ def _by_folder(guides: Sequence[Guide]) -> Mapping[str, list[Guide]]:
 
 
 def _render(template: str, **values: Any) -> bytes:
-    text: str = _environment().get_template(template).render(static=values["root"] + STATIC, **values)
+    text: str = (
+        _environment().get_template(template).render(static=values["root"] + STATIC, **values)
+    )
     return text.encode("utf-8", "replace")
 
 
@@ -113,4 +122,9 @@ def _environment() -> Environment:
 
 
 _GRADE_TONES = {"A": "good", "B": "good", "C": "warning", "D": "warning"}
-_STATE_TONES = {"approved": "good", "rejected": "danger", "yanked": "danger", "quarantined": "danger"}
+_STATE_TONES = {
+    "approved": "good",
+    "rejected": "danger",
+    "yanked": "danger",
+    "quarantined": "danger",
+}

@@ -37,11 +37,21 @@ def search(plugins: Iterable[Entry], guides: Iterable[Guide]) -> bytes:
 
 def search_entries(plugins: Iterable[Entry], guides: Iterable[Guide]) -> list[dict[str, str]]:
     found = [
-        {"title": item.title, "text": f"{item.plugin} {item.summary}", "href": f"{item.plugin}/", "kind": "plugin"}
+        {
+            "title": item.title,
+            "text": f"{item.plugin} {item.summary}",
+            "href": f"{item.plugin}/",
+            "kind": "plugin",
+        }
         for item in plugins
     ]
     found += [
-        {"title": item.title, "text": item.summary, "href": f"platform/{item.path}.html", "kind": "guide"}
+        {
+            "title": item.title,
+            "text": item.summary,
+            "href": f"platform/{item.path}.html",
+            "kind": "guide",
+        }
         for item in guides
     ]
     return found
@@ -55,7 +65,9 @@ def script(name: str, value: Any) -> bytes:
 
 
 def dump(value: Any) -> bytes:
-    return (json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode("utf-8", "replace")
+    return (json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode(
+        "utf-8", "replace"
+    )
 
 
 def _entry(item: Entry) -> dict[str, Any]:

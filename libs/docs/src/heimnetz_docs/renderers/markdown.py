@@ -44,11 +44,17 @@ def _block(block: Block, care: Care, level: int) -> Iterator[str]:
             yield _cells(cells)
         case Prose():
             plain = care is Care.PLAIN
-            yield markup.plain_markdown(visible(block.markdown)) if plain else markup.to_markdown(block)
+            yield (
+                markup.plain_markdown(visible(block.markdown))
+                if plain
+                else markup.to_markdown(block)
+            )
         case Code(text, language, caption):
             if caption:
                 yield _plain(caption) + ":"
-            yield markup.plain_markdown(visible(text)).replace("```text", f"```{language or 'text'}", 1)
+            yield markup.plain_markdown(visible(text)).replace(
+                "```text", f"```{language or 'text'}", 1
+            )
         case Table(caption, columns, rows):
             yield f"*{_plain(caption)}*"
             lines = [columns, ("---",) * len(columns)]

@@ -17,10 +17,22 @@ _PROBLEMS = {
     "429": "Too many requests",
     "503": "Cannot start a run now",
 }
-_OUTCOMES = (
-    "ok error timeout cpu_limit out_of_memory pids_limit disk_limit output_limit cancelled refused"
-    " interrupted image_unavailable engine_error killed"
-).split()
+_OUTCOMES = [
+    "ok",
+    "error",
+    "timeout",
+    "cpu_limit",
+    "out_of_memory",
+    "pids_limit",
+    "disk_limit",
+    "output_limit",
+    "cancelled",
+    "refused",
+    "interrupted",
+    "image_unavailable",
+    "engine_error",
+    "killed",
+]
 _PARAMETER = re.compile(r"{([A-Za-z0-9_]+)}")
 
 
@@ -46,7 +58,11 @@ def version(subject: Subject) -> bytes:
             "paths": paths,
             "components": {
                 "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-                "schemas": {"Run": _run_schema(), "Problem": _problem_schema(), "Input": _input_schema(subject)},
+                "schemas": {
+                    "Run": _run_schema(),
+                    "Problem": _problem_schema(),
+                    "Input": _input_schema(subject),
+                },
             },
         }
     )
@@ -55,7 +71,8 @@ def version(subject: Subject) -> bytes:
 def _start(subject: Subject) -> dict[str, Any]:
     name = subject.manifest.name
     examples = {
-        item.name: {"value": {"input": item.input}} | ({"summary": item.summary} if item.summary else {})
+        item.name: {"value": {"input": item.input}}
+        | ({"summary": item.summary} if item.summary else {})
         for item in subject.manifest.examples
     }
     body: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/Input"}}
@@ -65,8 +82,16 @@ def _start(subject: Subject) -> dict[str, Any]:
         "operationId": "startRun",
         "summary": f"Run {name}",
         "parameters": [
-            _header("Prefer", "`wait=N` waits up to N seconds for the result", {"type": "string", "examples": ["wait=30"]}),
-            _header("Idempotency-Key", "The same key starts one run only", {"type": "string", "maxLength": 200}),
+            _header(
+                "Prefer",
+                "`wait=N` waits up to N seconds for the result",
+                {"type": "string", "examples": ["wait=30"]},
+            ),
+            _header(
+                "Idempotency-Key",
+                "The same key starts one run only",
+                {"type": "string", "maxLength": 200},
+            ),
         ],
         "requestBody": {
             "required": True,
@@ -76,7 +101,9 @@ def _start(subject: Subject) -> dict[str, Any]:
             "200": {"description": "The run ended", "content": _run_content()},
             "202": {
                 "description": "The run was accepted",
-                "headers": {"Location": {"description": "Where to ask for it", "schema": {"type": "string"}}},
+                "headers": {
+                    "Location": {"description": "Where to ask for it", "schema": {"type": "string"}}
+                },
                 "content": _run_content(),
             },
             **{status: _problem(text) for status, text in _PROBLEMS.items()},
@@ -88,7 +115,9 @@ def _get_run() -> dict[str, Any]:
     return {
         "operationId": "getRun",
         "summary": "What became of a run",
-        "parameters": [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}],
+        "parameters": [
+            {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+        ],
         "responses": {
             "200": {"description": "The run", "content": _run_content()},
             **{status: _problem(_PROBLEMS[status]) for status in ("401", "403")},
@@ -102,9 +131,13 @@ def _endpoint(endpoint: Any) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": endpoint.summary,
         "parameters": [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in names
         ],
-        "responses": {"200": {"description": "The answer"}, "default": _problem("Refused or failed")},
+        "responses": {
+            "200": {"description": "The answer"},
+            "default": _problem("Refused or failed"),
+        },
     }
     if endpoint.output:
         operation["responses"]["200"]["content"] = {"application/json": {"schema": endpoint.output}}
@@ -114,7 +147,13 @@ def _endpoint(endpoint: Any) -> dict[str, Any]:
 
 
 def _header(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
+    return {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": description,
+        "schema": schema,
+    }
 
 
 def _run_content() -> dict[str, Any]:
@@ -139,7 +178,10 @@ def _multipart() -> dict[str, Any]:
         "type": "object",
         "properties": {
             "input": {"type": "object"},
-            "file": {"type": "array", "items": {"type": "string", "contentMediaType": "application/octet-stream"}},
+            "file": {
+                "type": "array",
+                "items": {"type": "string", "contentMediaType": "application/octet-stream"},
+            },
         },
     }
 
@@ -164,7 +206,10 @@ def _problem_schema() -> dict[str, Any]:
 def _run_schema() -> dict[str, Any]:
     text, moment = {"type": "string"}, {"type": ["string", "null"], "format": "date-time"}
     number = {"type": ["number", "null"]}
-    file = {"type": "object", "properties": {"name": text, "size_bytes": {"type": "integer"}, "sha256": text}}
+    file = {
+        "type": "object",
+        "properties": {"name": text, "size_bytes": {"type": "integer"}, "sha256": text},
+    }
     return {
         "type": "object",
         "required": ["id", "plugin", "version", "trigger", "state"],

@@ -1,6 +1,19 @@
 """What the auditor found, or that it has not looked yet."""
 
-from heimnetz_docs.model import Audit, Block, Bullets, Cell, Facts, Finding, Look, Notice, Section, Subject, Table, Tone
+from heimnetz_docs.model import (
+    Audit,
+    Block,
+    Bullets,
+    Cell,
+    Facts,
+    Finding,
+    Look,
+    Notice,
+    Section,
+    Subject,
+    Table,
+    Tone,
+)
 from heimnetz_docs.text import count
 
 MAX_FINDINGS = 50
@@ -49,13 +62,15 @@ def _findings(audit: Audit) -> Table:
         (
             Cell(item.severity, Look.MARK, TONES.get(item.severity, Tone.NEUTRAL)),
             Cell(item.title),
-            Cell(f"{item.path}:{item.line}" if item.line else item.path or "–", Look.CODE),
+            Cell(f"{item.path}:{item.line}" if item.line else item.path or "-", Look.CODE),
             Cell(item.rule, Look.CODE),
         )
         for item in worst_first[:MAX_FINDINGS]
     )
     left = len(worst_first) - len(rows)
-    caption = "Findings, worst first" + (f"; {count(left, 'more finding')} in the report" if left else "")
+    caption = "Findings, worst first" + (
+        f"; {count(left, 'more finding')} in the report" if left else ""
+    )
     return Table(caption, ("Severity", "Finding", "Where", "Rule"), rows)
 
 
@@ -73,7 +88,13 @@ def _facts(audit: Audit) -> dict[str, object]:
         "reasons": list(audit.reasons),
         "limitations": list(audit.limitations),
         "findings": [
-            {"rule": item.rule, "severity": item.severity, "title": item.title, "path": item.path, "line": item.line}
+            {
+                "rule": item.rule,
+                "severity": item.severity,
+                "title": item.title,
+                "path": item.path,
+                "line": item.line,
+            }
             for item in sorted(audit.findings, key=_order)
         ],
     }

@@ -1,7 +1,7 @@
 """The author's own list of changes."""
 
-from heimnetz_docs.model import Section, Subject
 from heimnetz_docs.markup import without_title
+from heimnetz_docs.model import Section, Subject
 from heimnetz_docs.sources import readme
 
 

@@ -4,10 +4,19 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from heimnetz_manifest import Limits, Manifest
-
-from heimnetz_docs.model import Block, Bullets, Cell, Look, Notice, Paragraph, Section, Subject, Tone
+from heimnetz_docs.model import (
+    Block,
+    Bullets,
+    Cell,
+    Look,
+    Notice,
+    Paragraph,
+    Section,
+    Subject,
+    Tone,
+)
 from heimnetz_docs.sources import configuration, limits, permissions
+from heimnetz_manifest import Limits, Manifest
 
 
 def describe(subject: Subject) -> Section | None:
@@ -17,16 +26,30 @@ def describe(subject: Subject) -> Section | None:
     old, new = previous.manifest, subject.manifest
     asked, was_asked = new.permissions.keys(), old.permissions.keys()
     added, dropped = sorted(asked - was_asked), sorted(was_asked - asked)
-    blocks: list[Block] = [Paragraph((Cell("Compared with "), Cell(str(old.version), Look.CODE), Cell(":")))]
+    blocks: list[Block] = [
+        Paragraph((Cell("Compared with "), Cell(str(old.version), Look.CODE), Cell(":")))
+    ]
     if added:
-        blocks.append(Notice(Tone.WARNING, "It asks for more: " + "; ".join(map(permissions.shown, added)) + "."))
+        blocks.append(
+            Notice(
+                Tone.WARNING, "It asks for more: " + "; ".join(map(permissions.shown, added)) + "."
+            )
+        )
     else:
-        blocks.append(Notice(Tone.GOOD, "It asks for nothing that the version before did not have."))
-    lines: list[tuple[Cell, ...]] = [(Cell(f"No longer asked: {permissions.shown(key)}"),) for key in dropped]
+        blocks.append(
+            Notice(Tone.GOOD, "It asks for nothing that the version before did not have.")
+        )
+    lines: list[tuple[Cell, ...]] = [
+        (Cell(f"No longer asked: {permissions.shown(key)}"),) for key in dropped
+    ]
     lines += list(_limits(old, new))
     lines += list(_settings(old, new))
     lines += list(_files(previous.files, subject.files))
-    blocks.append(Bullets(tuple(lines)) if lines else Paragraph((Cell("Nothing else differs in what is declared."),)))
+    blocks.append(
+        Bullets(tuple(lines))
+        if lines
+        else Paragraph((Cell("Nothing else differs in what is declared."),))
+    )
     facts = {
         "since": str(old.version),
         "permissions_added": added,
@@ -60,7 +83,11 @@ def _settings(old: Manifest, new: Manifest) -> Iterator[tuple[Cell, ...]]:
 def _files(before: Any, after: Any) -> Iterator[tuple[Cell, ...]]:
     added, removed = after.keys() - before.keys(), before.keys() - after.keys()
     changed = [path for path in after.keys() & before.keys() if after[path] != before[path]]
-    counts = [f"{len(files)} {word}" for files, word in ((added, "added"), (changed, "changed"), (removed, "removed")) if files]
+    counts = [
+        f"{len(files)} {word}"
+        for files, word in ((added, "added"), (changed, "changed"), (removed, "removed"))
+        if files
+    ]
     if counts:
         yield (Cell(f"Files: {', '.join(counts)}"),)
 

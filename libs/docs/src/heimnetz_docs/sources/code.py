@@ -7,7 +7,21 @@ from typing import Any
 import griffe
 
 from heimnetz_docs import text
-from heimnetz_docs.model import Block, Care, Cell, Code, Group, Look, Notice, Paragraph, Prose, Section, Subject, Table, Tone
+from heimnetz_docs.model import (
+    Block,
+    Care,
+    Cell,
+    Code,
+    Group,
+    Look,
+    Notice,
+    Paragraph,
+    Prose,
+    Section,
+    Subject,
+    Table,
+    Tone,
+)
 
 MAX_MODULES = 60
 MAX_MEMBERS = 300
@@ -93,7 +107,11 @@ def _member(member: griffe.Object, parent: str) -> Group:
     blocks: list[Block] = [Code(_signature(member), "python"), *_docstring(member, anchor, 5)]
     if member.is_class:
         for inner in member.members.values():
-            if not inner.is_alias and not inner.name.startswith("_") and isinstance(inner, griffe.Object):
+            if (
+                not inner.is_alias
+                and not inner.name.startswith("_")
+                and isinstance(inner, griffe.Object)
+            ):
                 blocks.append(Code(_signature(inner), "python"))
                 blocks += _docstring(inner, f"{anchor}-{text.slug(inner.name)}", 5)
     return Group(anchor, Cell(member.name, Look.CODE), tuple(blocks))
@@ -120,7 +138,14 @@ def _docstring(member: griffe.Object, anchor: str, level: int) -> Iterator[Block
         kind = part.kind.value
         if kind == "text":
             yield Prose(str(part.value), f"{anchor}-text", level)
-        elif kind in {"parameters", "other parameters", "attributes", "returns", "yields", "raises"}:
+        elif kind in {
+            "parameters",
+            "other parameters",
+            "attributes",
+            "returns",
+            "yields",
+            "raises",
+        }:
             yield _parts_table(kind, part.value)
         elif kind == "admonition":
             yield Paragraph((Cell(text.line(f"{part.title}: {part.value.description}", 2000)),))
@@ -139,8 +164,10 @@ def _parts_table(kind: str, parts: Any) -> Table:
     for part in parts:
         name = getattr(part, "name", "") or ""
         annotation = str(part.annotation) if getattr(part, "annotation", None) is not None else ""
-        label = f"{name}: {annotation}" if name and annotation else name or annotation or "–"
-        rows.append((Cell(text.line(label, 120), Look.CODE), Cell(text.line(part.description, 2000))))
+        label = f"{name}: {annotation}" if name and annotation else name or annotation or "-"
+        rows.append(
+            (Cell(text.line(label, 120), Look.CODE), Cell(text.line(part.description, 2000)))
+        )
     return Table(kind.capitalize(), ("Name", "Meaning"), tuple(rows))
 
 

@@ -31,7 +31,9 @@ def describe(subject: Subject) -> Section:
         return Section("configuration", "Configuration", (nothing,), schema)
     columns = ("Setting", "Type", "Default", "Meaning")
     blocks: list[Block] = [Table("Settings, with their types and defaults", columns, rows)]
-    example = next((item.configuration for item in subject.manifest.examples if item.configuration), None)
+    example = next(
+        (item.configuration for item in subject.manifest.examples if item.configuration), None
+    )
     if example:
         code = json.dumps(example, indent=2, ensure_ascii=False)
         blocks.append(Code(code, "json", "A configuration that the author tried"))
@@ -56,7 +58,7 @@ def fields(
             yield from fields(items, f"{path}{name}[].", depth + 1)
 
 
-def _row(path: str, schema: Mapping[str, Any], is_required: bool) -> tuple[Cell, ...]:  # noqa: FBT001
+def _row(path: str, schema: Mapping[str, Any], is_required: bool) -> tuple[Cell, ...]:
     marks = " (secret)" if schema.get("secret") else ""
     if is_required and "default" not in schema:
         default = Cell("must be given", Look.MARK, Tone.WARNING)
@@ -65,10 +67,17 @@ def _row(path: str, schema: Mapping[str, Any], is_required: bool) -> tuple[Cell,
     else:
         default = Cell("none")
     meaning = [str(schema.get(key)) for key in ("title", "description") if schema.get(key)]
-    meaning += [pattern.format(_json(schema[key])) for key, pattern in _CONSTRAINTS if key in schema]
+    meaning += [
+        pattern.format(_json(schema[key])) for key, pattern in _CONSTRAINTS if key in schema
+    ]
     if schema.get("secret"):
         meaning.append("stored encrypted and never shown")
-    return (Cell(path + marks, Look.CODE), Cell(type_of(schema)), default, Cell("; ".join(meaning) or "–"))
+    return (
+        Cell(path + marks, Look.CODE),
+        Cell(type_of(schema)),
+        default,
+        Cell("; ".join(meaning) or "-"),
+    )
 
 
 def type_of(schema: Mapping[str, Any]) -> str:

@@ -25,11 +25,20 @@ def describe(subject: Subject) -> Section:
     if manifest.dependencies:
         items.append(("Dependencies", Cell(f"locked in {manifest.dependencies.lock}")))
     paths = sorted(subject.files)
-    rows = tuple((Cell(path, Look.CODE), Cell(text.size(len(subject.files[path])))) for path in paths[:MAX_FILES])
-    caption = f"Files ({len(paths)})" if len(paths) <= MAX_FILES else f"The first {MAX_FILES} of {len(paths)} files"
+    rows = tuple(
+        (Cell(path, Look.CODE), Cell(text.size(len(subject.files[path]))))
+        for path in paths[:MAX_FILES]
+    )
+    caption = (
+        f"Files ({len(paths)})"
+        if len(paths) <= MAX_FILES
+        else f"The first {MAX_FILES} of {len(paths)} files"
+    )
     facts = {
         "sha256": package.sha256,
         "size_bytes": package.size_bytes,
         "files": [{"path": path, "size_bytes": len(subject.files[path])} for path in paths],
     }
-    return Section("package", "Package", (Facts(tuple(items)), Table(caption, ("Path", "Size"), rows)), facts)
+    return Section(
+        "package", "Package", (Facts(tuple(items)), Table(caption, ("Path", "Size"), rows)), facts
+    )

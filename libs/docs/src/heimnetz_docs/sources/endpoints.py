@@ -9,14 +9,17 @@ def describe(subject: Subject) -> Section:
     if manifest.triggers.http:
         route = f"POST /api/sandbox/v1/plugins/{manifest.name}/runs"
         blocks += [
-            Paragraph((Cell("A run is started by "), Cell(route, Look.CODE), Cell(". What it answers:"))),
+            Paragraph(
+                (Cell("A run is started by "), Cell(route, Look.CODE), Cell(". What it answers:"))
+            ),
             _answers(),
         ]
     else:
         blocks.append(Notice(Tone.NOTE, "This plugin cannot be called over HTTP."))
     if manifest.endpoints:
         rows = tuple(
-            (Cell(f"{item.method} {item.path}", Look.CODE), Cell(item.summary)) for item in manifest.endpoints
+            (Cell(f"{item.method} {item.path}", Look.CODE), Cell(item.summary))
+            for item in manifest.endpoints
         )
         blocks.append(Table("Routes of the plugin itself", ("Route", "What it does"), rows))
     blocks.append(
@@ -30,7 +33,10 @@ def describe(subject: Subject) -> Section:
             )
         )
     )
-    facts = {"openapi": "openapi.json", "endpoints": [item.model_dump(mode="json") for item in manifest.endpoints]}
+    facts = {
+        "openapi": "openapi.json",
+        "endpoints": [item.model_dump(mode="json") for item in manifest.endpoints],
+    }
     return Section("http-api", "HTTP API", tuple(blocks), facts)
 
 
@@ -39,10 +45,21 @@ def _answers() -> Table:
         "Answers to a call",
         ("Status", "Meaning"),
         (
-            (Cell("200", Look.CODE), Cell("The run ended within the time that Prefer: wait=N gave it; its outcome is in the body.")),
-            (Cell("202", Look.CODE), Cell("The run was accepted; Location says where to ask for it.")),
+            (
+                Cell("200", Look.CODE),
+                Cell("The run ended within the time that Prefer gave it."),
+            ),
+            (
+                Cell("202", Look.CODE),
+                Cell("The run was accepted; Location says where to ask for it."),
+            ),
             (Cell("401, 403", Look.CODE), Cell("No token, or one that may not start runs.")),
             (Cell("404", Look.CODE), Cell("The plugin is not installed.")),
-            (Cell("413, 415, 422", Look.CODE), Cell("Input that is too large, of another kind, or invalid; the problem says where.")),
+            (
+                Cell("413, 415, 422", Look.CODE),
+                Cell(
+                    "Input that is too large, of another kind, or invalid; the problem says where."
+                ),
+            ),
         ),
     )

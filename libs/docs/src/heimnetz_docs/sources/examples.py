@@ -31,7 +31,9 @@ def _group(subject: Subject, example: Any) -> Group:
     if example.configuration:
         blocks.append(Code(_json(example.configuration), "json", "Configuration"))
     if example.output is not None:
-        blocks.append(Code(_json(example.output), "json", "Result; members given here are equal in every run"))
+        blocks.append(
+            Code(_json(example.output), "json", "Result; members given here are equal in every run")
+        )
     return Group(f"example-{example.name}", Cell(example.name, Look.CODE), tuple(blocks))
 
 

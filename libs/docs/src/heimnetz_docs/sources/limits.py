@@ -1,9 +1,8 @@
 """The caps of a run, and which of them differ from what everybody gets."""
 
-from heimnetz_manifest import Limits
-
 from heimnetz_docs import text
 from heimnetz_docs.model import Cell, Look, Paragraph, Section, Subject, Table, Tone
+from heimnetz_manifest import Limits
 
 
 def describe(subject: Subject) -> Section:
@@ -14,7 +13,11 @@ def describe(subject: Subject) -> Section:
         mark = (
             Cell("usual")
             if value == default
-            else Cell(f"asks for {_more_or_less(value, default)}; usual: {shown(name, default)}", Look.MARK, Tone.NOTE)
+            else Cell(
+                f"asks for {_more_or_less(value, default)}; usual: {shown(name, default)}",
+                Look.MARK,
+                Tone.NOTE,
+            )
         )
         rows.append((Cell(info.description or name), Cell(shown(name, value), Look.CODE), mark))
     note = Paragraph((Cell("A run that exceeds a limit ends, and its outcome says which."),))

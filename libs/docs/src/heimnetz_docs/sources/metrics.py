@@ -8,7 +8,7 @@ def describe(subject: Subject) -> Section | None:
     blocks: list[Block] = []
     if manifest.metrics:
         rows = tuple(
-            (Cell(item.name, Look.CODE), Cell(item.type), Cell(item.unit or "–"), Cell(item.help))
+            (Cell(item.name, Look.CODE), Cell(item.type), Cell(item.unit or "-"), Cell(item.help))
             for item in manifest.metrics
         )
         blocks.append(Table("Metrics of the plugin", ("Name", "Type", "Unit", "Meaning"), rows))

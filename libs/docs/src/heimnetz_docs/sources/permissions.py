@@ -1,9 +1,19 @@
 """What the plugin asks to reach and why; what its code and its runs show, where that is known."""
 
-from heimnetz_manifest import Manifest
-
 from heimnetz_docs import text
-from heimnetz_docs.model import Block, Cell, Look, Notice, Paragraph, Reach, Section, Subject, Table, Tone
+from heimnetz_docs.model import (
+    Block,
+    Cell,
+    Look,
+    Notice,
+    Paragraph,
+    Reach,
+    Section,
+    Subject,
+    Table,
+    Tone,
+)
+from heimnetz_manifest import Manifest
 
 _WORDS = {
     "network": "Connect to",
@@ -22,11 +32,13 @@ def describe(subject: Subject) -> Section:
         for key, reason in manifest.permissions.asked()
     )
     if rows:
-        blocks.append(Table("Permissions that the author asks for", ("May", "What", "Reason given"), rows))
+        blocks.append(
+            Table("Permissions that the author asks for", ("May", "What", "Reason given"), rows)
+        )
         blocks.append(
             Paragraph(
                 (
-                    Cell("Nothing else can be reached: a plugin has no network interface of its own. "),
+                    Cell("Nothing else can be reached: a plugin has no network of its own. "),
                     Cell("You can grant less than is asked."),
                 )
             )
@@ -63,7 +75,7 @@ def _views(reaches: tuple[Reach, ...]) -> Table:
     )
 
 
-def _seen(answer: bool | None, yes: str, no: str) -> Cell:  # noqa: FBT001 - an answer, not an option
+def _seen(answer: bool | None, yes: str, no: str) -> Cell:
     if answer is None:
         return Cell("not looked at")
     return Cell(yes if answer else no, Look.MARK, Tone.NOTE if answer else Tone.NEUTRAL)

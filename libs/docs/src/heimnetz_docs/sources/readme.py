@@ -21,11 +21,14 @@ def describe(subject: Subject) -> Section:
     path, data = found
     markdown, warnings = read(data, path)
     if not markdown.strip():
-        return Section("readme", "About", (Notice(Tone.WARNING, f"{path} is empty."),), warnings=(f"{path} is empty",))
+        return Section(
+            "readme",
+            "About",
+            (Notice(Tone.WARNING, f"{path} is empty."),),
+            warnings=(f"{path} is empty",),
+        )
     block, images, more = prose(subject, markup.without_title(markdown), "readme")
-    return Section(
-        "readme", "About", (block,), {"markdown": markdown}, (*warnings, *more), images
-    )
+    return Section("readme", "About", (block,), {"markdown": markdown}, (*warnings, *more), images)
 
 
 def _without_readme(subject: Subject) -> Section:
@@ -68,7 +71,9 @@ def prose(
     if subject.care is Care.PLAIN:
         return Prose(markdown, prefix, level), {}, ()
     places, images, missing = pictures.beside_page(subject.files, markup.images_of(markdown))
-    warnings = tuple(f"picture not in the package, not shown: {text.line(name, 80)}" for name in missing[:5])
+    warnings = tuple(
+        f"picture not in the package, not shown: {text.line(name, 80)}" for name in missing[:5]
+    )
     if len(missing) > 5:
         warnings += (f"{len(missing) - 5} more pictures are not shown",)
     return Prose(markdown, prefix, level, places, LINKS), images, warnings
