@@ -105,9 +105,7 @@ class Service:
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _end(tasks)
             for client in self._clients:
                 await client.close()
             if self.bus is not None:
@@ -158,6 +156,19 @@ class Service:
             else:
                 log.warning("not_ready", **{name: why for name, why in answers.items() if why})
             await asyncio.sleep(READY_POLL_SECONDS)
+
+
+async def _end(tasks: Sequence["asyncio.Task[None]"]) -> None:
+    """Cancel until it is heard.
+
+    Before Python 3.12 `wait_for` loses a cancellation that comes together with its result; the
+    bus, while it looks for a server that refuses at once, lost it in every second stop.
+    """
+    waiting = set(tasks)
+    while waiting:
+        for task in waiting:
+            task.cancel()
+        _, waiting = await asyncio.wait(waiting, timeout=0.5)
 
 
 def client_tls(ca_file: Path) -> ssl.SSLContext:
