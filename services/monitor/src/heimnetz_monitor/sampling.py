@@ -13,6 +13,7 @@ from heimnetz_monitor import metrics, store
 from heimnetz_monitor.model import Sample, SampleKind
 
 MAX_METRICS_BYTES = 4 * 1024 * 1024
+_MAX_BYTES = 2**63
 _PROCESS = "process_resident_memory_bytes"
 _CONTAINER = "heimnetz_sandbox_container_memory_bytes"
 
@@ -60,6 +61,8 @@ def read_memory(service: str, text: str, taken_at: datetime) -> Iterator[Sample]
                 kind, subject = SampleKind.CONTAINER, found.labels["plugin"]
             else:
                 continue
-            yield Sample(
-                kind=kind, subject=subject, taken_at=taken_at, memory_bytes=int(found.value)
-            )
+            # NaN fails the comparison too.
+            if 0 <= found.value < _MAX_BYTES:
+                yield Sample(
+                    kind=kind, subject=subject, taken_at=taken_at, memory_bytes=int(found.value)
+                )
