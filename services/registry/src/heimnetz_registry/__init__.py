@@ -1,0 +1,1 @@
+"""What exists and who may do what: packages, versions and their states, installations, access."""

@@ -1,0 +1,135 @@
+"""Plugins and their versions, read."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import AfterValidator
+
+from heimnetz_common.auth import Rule, require
+from heimnetz_common.web import router
+from heimnetz_manifest import PluginName
+from heimnetz_registry.api.dependencies import (
+    Cursor,
+    Limit,
+    Plugin,
+    Rooms,
+    VersionNumber,
+    answer,
+    has_etag,
+    page,
+    read_cursor,
+)
+from heimnetz_registry.api.schemas import (
+    PluginPage,
+    PluginShown,
+    VersionPage,
+    VersionWhole,
+    printable,
+)
+from heimnetz_registry.errors import PackageDamaged, VersionNotFound
+from heimnetz_registry.metrics import DAMAGED
+from heimnetz_registry.model import State, Version
+from heimnetz_registry.store import versions
+
+READERS: Rule = require(
+    "operator",
+    "publisher",
+    "auditor",
+    "viewer",
+    services=("auditor", "sandbox", "docs-gen", "monitor"),
+)
+IMMUTABLE = "private, max-age=31536000, immutable"
+PACKAGE_TYPE = "application/gzip"
+
+
+def show(version: Version) -> dict[str, Any]:
+    return {
+        "plugin": version.plugin,
+        "version": version.version,
+        "sha256": version.sha256,
+        "size_bytes": version.size_bytes,
+        "state": version.state,
+        "reason": version.reason,
+        "publisher": version.publisher,
+        "published_at": version.published_at,
+        "score": version.score,
+        "grade": version.grade,
+        "verdict": version.verdict,
+        "manifest": version.manifest,
+    }
+
+
+def _sort_key(text: str) -> str:
+    if len(text) > 300:
+        raise ValueError(text)
+    return text
+
+
+def routes(rooms: Rooms) -> APIRouter:
+    api = router(prefix="/v1/plugins", tags=["plugins"], dependencies=[Depends(READERS)])
+
+    @api.get("", response_model=PluginPage)
+    async def list_plugins(
+        request: Request,
+        q: Annotated[
+            str | None, Query(min_length=1, max_length=200), AfterValidator(printable)
+        ] = None,
+        limit: Limit = 50,
+        cursor: Cursor = None,
+    ) -> Response:
+        after = read_cursor(cursor, PluginName)
+        async with rooms.database.connection() as connection:
+            found = await versions.list_plugins(connection, words=q, limit=limit + 1, after=after)
+        return answer(request, page(found, limit, lambda item: item["plugin"]))
+
+    @api.get("/{plugin}", response_model=PluginShown)
+    async def get_plugin(request: Request, plugin: Plugin) -> Response:
+        async with rooms.database.connection() as connection:
+            return answer(request, await versions.get_plugin(connection, plugin))
+
+    @api.get("/{plugin}/versions", response_model=VersionPage)
+    async def list_versions(
+        request: Request, plugin: Plugin, limit: Limit = 50, cursor: Cursor = None
+    ) -> Response:
+        before = read_cursor(cursor, _sort_key)
+        async with rooms.database.connection() as connection:
+            found = await versions.list_versions(connection, plugin, limit=limit + 1, before=before)
+        document = page(found, limit, lambda item: item["sort_key"])
+        for item in document["items"]:
+            del item["sort_key"]
+        return answer(request, document)
+
+    @api.get("/{plugin}/versions/{version}", response_model=VersionWhole)
+    async def get_version(request: Request, plugin: Plugin, version: VersionNumber) -> Response:
+        async with rooms.database.connection() as connection:
+            found = await versions.get_version(connection, plugin, version)
+        return answer(request, show(found))
+
+    @api.get(
+        "/{plugin}/versions/{version}/package",
+        response_class=Response,
+        responses={200: {"content": {PACKAGE_TYPE: {}}}, 304: {"description": "Not modified"}},
+    )
+    async def get_package(request: Request, plugin: Plugin, version: VersionNumber) -> Response:
+        async with rooms.database.connection() as connection:
+            found = await versions.get_version(connection, plugin, version)
+        if found.state is State.DELETED:
+            raise VersionNotFound(plugin, version)
+        headers = {
+            "etag": f'"{found.sha256}"',
+            "cache-control": IMMUTABLE,
+            "content-disposition": f'attachment; filename="{plugin}-{version}.tar.gz"',
+            "x-content-type-options": "nosniff",
+        }
+        if has_etag(request, headers["etag"]):
+            return Response(status_code=304, headers=headers)
+        try:
+            opened = await rooms.artifacts.open(found.sha256)
+        except PackageDamaged:
+            DAMAGED.inc()
+            raise
+        headers["content-length"] = str(opened.size_bytes)
+        return StreamingResponse(aiter(opened), media_type=PACKAGE_TYPE, headers=headers)
+
+    return api

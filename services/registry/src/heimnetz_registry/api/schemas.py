@@ -1,0 +1,183 @@
+"""What goes over the wire."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+
+from heimnetz_common.auth import Role
+from heimnetz_common.web import StrictBody
+from heimnetz_manifest.names import VERSION_CHARACTERS
+from heimnetz_registry.model import State
+
+
+def printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("control and invisible characters are not accepted")
+    return text
+
+
+def _sayable(text: str) -> str:
+    if any(letter not in "\n\t" and not letter.isprintable() for letter in text):
+        raise ValueError("control and invisible characters are not accepted")
+    return text
+
+
+PersonName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$", max_length=63)
+]
+Password = Annotated[str, StringConstraints(min_length=10, max_length=256)]
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(_sayable)]
+GrantKey = Annotated[
+    str, StringConstraints(min_length=1, max_length=400), AfterValidator(printable)
+]
+
+
+class SetupBody(StrictBody):
+    setup_token: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    name: PersonName
+    password: Password
+
+
+class SetupDone(BaseModel):
+    name: str
+    token: str = Field(description="Shown this once")
+
+
+class SessionBody(StrictBody):
+    name: Annotated[str, StringConstraints(min_length=1, max_length=63)]
+    password: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+
+
+class SessionMade(BaseModel):
+    id: str
+    token: str = Field(description="Shown this once")
+    expires_at: datetime
+
+
+class Me(BaseModel):
+    subject: str
+    name: str
+    role: str
+
+
+class TokenBody(StrictBody):
+    name: PersonName
+    role: Role
+    expires_in_days: Annotated[int, Field(ge=1, le=3650)] | None = None
+
+
+class TokenMade(BaseModel):
+    id: str
+    token: str = Field(description="Shown this once")
+
+
+class TokenShown(BaseModel):
+    id: str
+    kind: str
+    name: str
+    role: str
+    created_at: datetime
+    created_by: str
+    expires_at: datetime | None
+
+
+class TokenPage(BaseModel):
+    items: list[TokenShown]
+    next_cursor: str | None
+
+
+class VersionShown(BaseModel):
+    plugin: str
+    version: str
+    sha256: str
+    size_bytes: int
+    state: State
+    reason: str
+    publisher: str
+    published_at: datetime
+    score: int | None
+    grade: str | None
+    verdict: str | None
+
+
+class VersionWhole(VersionShown):
+    manifest: dict[str, Any] | None = Field(description="None when the version was deleted")
+
+
+class VersionPage(BaseModel):
+    items: list[VersionShown]
+    next_cursor: str | None
+
+
+class PluginShown(BaseModel):
+    plugin: str
+    title: str | None
+    summary: str | None
+    category: str | None
+    keywords: list[str] | None
+    publisher: str
+    latest: str | None
+    state: State | None
+    score: int | None
+    grade: str | None
+    published_at: datetime | None
+
+
+class PluginPage(BaseModel):
+    items: list[PluginShown]
+    next_cursor: str | None
+
+
+class StateBody(StrictBody):
+    state: Annotated[State, Field(strict=False)]
+    reason: Reason
+
+
+class InstallationBody(StrictBody):
+    version: Annotated[str, StringConstraints(min_length=1, max_length=VERSION_CHARACTERS)]
+    grants: Annotated[list[GrantKey], Field(max_length=256)] = Field(default_factory=list)
+    configuration: dict[str, Any] = Field(default_factory=dict)
+    allow_downgrade: bool = False
+
+
+class InstallationShown(BaseModel):
+    plugin: str
+    version: str
+    sha256: str
+    grants: list[str]
+    configuration: dict[str, Any] = Field(description="Secrets are shown as ***")
+    triggers: dict[str, Any]
+    limits: dict[str, Any]
+    installed_at: datetime
+    installed_by: str
+    revision: int
+
+
+class InstallationPage(BaseModel):
+    items: list[InstallationShown]
+    next_cursor: str | None
+
+
+class Configuration(BaseModel):
+    plugin: str
+    version: str
+    revision: int
+    configuration: dict[str, Any] = Field(description="With its secrets in clear")
+
+
+class EntryShown(BaseModel):
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    plugin: str | None
+    version: str | None
+    state_before: str | None
+    state_after: str | None
+    reason: str
+
+
+class TrailPage(BaseModel):
+    items: list[EntryShown]
+    next_cursor: str | None

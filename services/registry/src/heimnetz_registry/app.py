@@ -1,0 +1,83 @@
+"""Wiring: settings in, application out."""
+
+import binascii
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from heimnetz_common.logs import get_logger
+from heimnetz_common.sealing import Sealer
+from heimnetz_common.service import Service
+from heimnetz_common.web import create_app
+from heimnetz_manifest.streams import PACKAGE_BYTES
+from heimnetz_registry.admitting import Doorkeeper
+from heimnetz_registry.api import access, installations, plugins, publications, trail
+from heimnetz_registry.api.dependencies import Rooms
+from heimnetz_registry.artifacts import Artifacts
+from heimnetz_registry.consumers import SUBSCRIPTIONS
+from heimnetz_registry.deciding import Decider
+from heimnetz_registry.installing import Installer
+from heimnetz_registry.publishing import Publisher
+from heimnetz_registry.settings import RegistrySettings
+
+SERVICES = ("registry", "auditor", "sandbox", "monitor", "docs-gen")
+# Above the packages' own cap, so that what is a little too large gets the clearer answer.
+_MAX_BODY_BYTES = PACKAGE_BYTES + 1024 * 1024
+
+log = get_logger(__name__)
+
+
+def create(settings: RegistrySettings, reached: Callable[[str], None] | None = None) -> FastAPI:
+    """`reached` is told each step of a publication; only tests pass one."""
+    service = Service.from_settings(settings)
+    service.subscribe(*SUBSCRIPTIONS)
+    database = service.opened_database
+    artifacts = Artifacts(settings.artifacts_dir)
+    publisher = (
+        Publisher(database, artifacts, reached)
+        if reached is not None
+        else Publisher(database, artifacts)
+    )
+    installer = Installer(database, _sealer(settings))
+    rooms = Rooms(
+        database=database,
+        artifacts=artifacts,
+        publisher=publisher,
+        decider=Decider(database, artifacts),
+        installer=installer,
+        doorkeeper=Doorkeeper(
+            database,
+            setup_token=settings.secret("setup-token"),
+            session_hours=settings.session_hours,
+            guesses_per_minute=settings.guesses_per_minute,
+        ),
+        services=SERVICES,
+    )
+    service.checks["artifacts"] = artifacts.check
+    service.background += [publisher.sweep, installer.check_key]
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        artifacts.prepare()
+        yield
+
+    return create_app(
+        service,
+        [module.routes(rooms) for module in (access, plugins, publications, installations, trail)],
+        title="Heimnetz registry",
+        max_body_bytes=_MAX_BODY_BYTES,
+        lifespan=lifespan,
+    )
+
+
+def _sealer(settings: RegistrySettings) -> Sealer | None:
+    """Without its key the registry runs on, but for plugins that have secrets."""
+    text = settings.secret("encryption.key")
+    if text is None:
+        return None
+    try:
+        return Sealer.from_text(text)
+    except (ValueError, binascii.Error):
+        log.exception("encryption_key_broken", remedy="restore encryption.key from a backup")
+        return None

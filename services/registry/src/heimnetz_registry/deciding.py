@@ -1,0 +1,132 @@
+"""A version takes another state: by a person's decision, or by what the auditor found."""
+
+from datetime import datetime
+
+from heimnetz_common import outbox
+from heimnetz_common.database import Connection, Database
+from heimnetz_common.errors import Forbidden
+from heimnetz_common.logs import get_logger
+from heimnetz_registry import events, policy
+from heimnetz_registry.artifacts import Artifacts
+from heimnetz_registry.errors import PluginNotFound, VersionInstalled
+from heimnetz_registry.metrics import TRANSITIONS
+from heimnetz_registry.model import Actor, By, State, Version, check_decider, check_transition
+from heimnetz_registry.store import installations, trail, versions
+
+AUDITOR = Actor("service:auditor", "auditor")
+
+log = get_logger(__name__)
+
+
+class Decider:
+    def __init__(self, database: Database, artifacts: Artifacts) -> None:
+        self._database = database
+        self._artifacts = artifacts
+
+    async def decide(
+        self, plugin: str, version: str, wanted: State, reason: str, actor: Actor
+    ) -> Version:
+        """A person's decision.
+
+        Raises: VersionNotFound, NotDecidable, IllegalTransition, VersionInstalled.
+        """
+        check_decider(actor.role, wanted)
+        async with self._database.transaction() as connection:
+            current = await versions.lock_version(connection, plugin, version)
+            if actor.role == "publisher" and current.publisher != actor.name:
+                raise PluginNotFound(plugin)
+            check_transition(current.state, wanted, By.PERSON)
+            if wanted is State.DELETED:
+                await _refuse_if_installed(connection, current)
+            changed = await _change(connection, current, wanted, reason, actor)
+        TRANSITIONS.labels(wanted.value).inc()
+        if wanted is State.DELETED:
+            # After the commit: a crash between leaves an orphan, which the sweep removes.
+            await self._artifacts.remove(changed.sha256)
+        return changed
+
+
+async def take_audit(
+    connection: Connection, audit: events.VersionAudited, audited_at: datetime
+) -> State | None:
+    """Record an audit and what follows from it; the state taken, if any.
+
+    Audits may come late, twice or out of order: one of other bytes, or older than the one that
+    is recorded, changes nothing.
+
+    Raises: VersionNotFound.
+    """
+    current = await versions.lock_version(connection, audit.plugin, audit.version)
+    if current.sha256 != audit.sha256:
+        raise Forbidden(f"the audit is of {audit.sha256}, the version is {current.sha256}")
+    is_stale = current.audited_at is not None and audited_at < current.audited_at
+    if is_stale or current.state is State.DELETED:
+        return None
+    await versions.set_audit(
+        connection,
+        audit.plugin,
+        audit.version,
+        score=audit.score,
+        grade=audit.grade,
+        verdict=audit.verdict,
+        audited_at=audited_at,
+    )
+    names = await versions.list_established_names(connection, current.publisher)
+    lookalike = policy.lookalike_of(current.plugin, names)
+    wanted = policy.state_after_audit(current.state, audit.verdict, lookalike=lookalike)
+    if wanted is None:
+        return None
+    check_transition(current.state, wanted, By.AUDIT)
+    reason = _reason(audit, lookalike if wanted is State.NEEDS_REVIEW else None)
+    await _change(connection, current, wanted, reason, AUDITOR)
+    return wanted
+
+
+def _reason(audit: events.VersionAudited, lookalike: str | None) -> str:
+    said = "; ".join(audit.reasons[:5])
+    if lookalike is not None:
+        said = f"the name is easily taken for {lookalike}" + (f"; {said}" if said else "")
+    return (said or f"audit: {audit.verdict}, score {audit.score}, grade {audit.grade}")[:1000]
+
+
+async def _refuse_if_installed(connection: Connection, version: Version) -> None:
+    installed = await installations.find_installation(connection, version.plugin)
+    if installed is not None and installed.version == version.version:
+        raise VersionInstalled(version.plugin, version.version)
+
+
+async def _change(
+    connection: Connection, current: Version, wanted: State, reason: str, actor: Actor
+) -> Version:
+    changed = await versions.set_state(connection, current.plugin, current.version, wanted, reason)
+    event = events.BY_STATE[wanted]
+    await trail.add_entry(
+        connection,
+        actor=actor.subject,
+        action=f"version.{wanted.value}",
+        plugin=current.plugin,
+        version=current.version,
+        state_before=current.state.value,
+        state_after=wanted.value,
+        reason=reason,
+    )
+    await outbox.append(
+        connection,
+        event(
+            plugin=changed.plugin,
+            version=changed.version,
+            sha256=changed.sha256,
+            publisher=changed.publisher,
+            reason=reason,
+        ),
+        service=events.SERVICE,
+        subject=f"{changed.plugin}/{changed.version}",
+    )
+    log.info(
+        "version_changed",
+        plugin=changed.plugin,
+        version=changed.version,
+        state=wanted.value,
+        actor=actor.subject,
+    )
+    return changed

@@ -1,0 +1,133 @@
+"""The facts that the registry announces, and what it hears from the auditor."""
+
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from heimnetz_common.events import EventData
+from heimnetz_registry.model import State
+
+SERVICE = "registry"
+
+
+class VersionSubmitted(EventData):
+    """A version was stored and its bytes will never change."""
+
+    name: ClassVar[str] = "version.submitted.v1"
+
+    plugin: str
+    version: str
+    sha256: str
+    size_bytes: int
+    publisher: str
+
+
+class VersionChanged(EventData):
+    """A version took another state."""
+
+    name: ClassVar[str]
+
+    plugin: str
+    version: str
+    sha256: str
+    publisher: str
+    reason: str
+
+
+class VersionApproved(VersionChanged):
+    """A version may be installed and run."""
+
+    name: ClassVar[str] = "version.approved.v1"
+
+
+class VersionRejected(VersionChanged):
+    """A version was refused for good."""
+
+    name: ClassVar[str] = "version.rejected.v1"
+
+
+class VersionNeedsReview(VersionChanged):
+    """A version waits for a person's decision."""
+
+    name: ClassVar[str] = "version.needs_review.v1"
+
+
+class VersionDeprecated(VersionChanged):
+    """A version should not be chosen any more; it runs on where it is installed."""
+
+    name: ClassVar[str] = "version.deprecated.v1"
+
+
+class VersionYanked(VersionChanged):
+    """A version cannot be installed any more."""
+
+    name: ClassVar[str] = "version.yanked.v1"
+
+
+class VersionQuarantined(VersionChanged):
+    """A version must not run: running containers are stopped, new runs refused."""
+
+    name: ClassVar[str] = "version.quarantined.v1"
+
+
+class VersionDeleted(VersionChanged):
+    """A version's package is gone; its number is never used again."""
+
+    name: ClassVar[str] = "version.deleted.v1"
+
+
+class InstallationChanged(EventData):
+    """A version was put to use, or its grants, triggers or configuration changed.
+
+    A higher revision is newer, whatever the order of arrival.
+    """
+
+    name: ClassVar[str] = "installation.changed.v1"
+
+    plugin: str
+    version: str
+    sha256: str
+    grants: list[str]
+    triggers: dict[str, Any]
+    limits: dict[str, Any]
+    revision: int
+
+
+class InstallationRemoved(EventData):
+    """A plugin is not in use any more."""
+
+    name: ClassVar[str] = "installation.removed.v1"
+
+    plugin: str
+    revision: int
+
+
+BY_STATE: dict[State, type[VersionChanged]] = {
+    State.APPROVED: VersionApproved,
+    State.REJECTED: VersionRejected,
+    State.NEEDS_REVIEW: VersionNeedsReview,
+    State.DEPRECATED: VersionDeprecated,
+    State.YANKED: VersionYanked,
+    State.QUARANTINED: VersionQuarantined,
+    State.DELETED: VersionDeleted,
+}
+ALL: tuple[type[EventData], ...] = (
+    VersionSubmitted,
+    *BY_STATE.values(),
+    InstallationChanged,
+    InstallationRemoved,
+)
+
+
+class VersionAudited(EventData):
+    """What the registry reads of the auditor's announcement."""
+
+    name: ClassVar[str] = "version.audited.v1"
+
+    plugin: str
+    version: str
+    sha256: str
+    score: int
+    grade: str
+    verdict: str
+    reasons: list[str] = Field(default_factory=list)

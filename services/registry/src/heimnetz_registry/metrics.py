@@ -1,0 +1,29 @@
+"""What the registry counts."""
+
+from prometheus_client import Counter, Histogram
+
+PUBLISHED = Counter(
+    "heimnetz_registry_publications_total",
+    "Uploads by outcome: created, repeated, refused, failed.",
+    ["outcome"],
+)
+PUBLISH_SECONDS = Histogram(
+    "heimnetz_registry_publish_duration_seconds",
+    "Time from the first byte of an upload to its answer.",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+TRANSITIONS = Counter(
+    "heimnetz_registry_transitions_total", "Versions that took a state.", ["state"]
+)
+DAMAGED = Counter(
+    "heimnetz_registry_damaged_packages_total",
+    "Downloads refused because the stored package is missing or altered.",
+)
+SWEPT = Counter("heimnetz_registry_swept_files_total", "Left-over files removed.", ["kind"])
+LOGINS = Counter(
+    "heimnetz_registry_logins_total", "Log-ins by outcome: ok, refused, limited.", ["outcome"]
+)
+SECRETS_UNREADABLE = Counter(
+    "heimnetz_registry_unreadable_secrets_total",
+    "Secrets that could not be opened with the key that is here.",
+)

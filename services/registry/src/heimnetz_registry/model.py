@@ -1,0 +1,198 @@
+"""Versions and their states, installations, people and tokens, and the rules between them."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from heimnetz_registry.errors import IllegalTransition, NotDecidable
+
+
+class State(StrEnum):
+    SUBMITTED = "submitted"
+    APPROVED = "approved"
+    NEEDS_REVIEW = "needs_review"
+    REJECTED = "rejected"
+    DEPRECATED = "deprecated"
+    YANKED = "yanked"
+    QUARANTINED = "quarantined"
+    DELETED = "deleted"
+
+
+class By(StrEnum):
+    """Who may bring a transition about."""
+
+    AUDIT = "audit"
+    PERSON = "person"
+
+
+# The only table of transitions; everything else answers 409.
+TRANSITIONS: dict[State, dict[State, By]] = {
+    State.SUBMITTED: {
+        State.APPROVED: By.AUDIT,
+        State.NEEDS_REVIEW: By.AUDIT,
+        State.REJECTED: By.AUDIT,
+        State.DELETED: By.PERSON,
+    },
+    State.NEEDS_REVIEW: {
+        State.APPROVED: By.PERSON,
+        State.REJECTED: By.PERSON,
+        State.DELETED: By.PERSON,
+    },
+    State.APPROVED: {
+        State.NEEDS_REVIEW: By.AUDIT,
+        State.DEPRECATED: By.PERSON,
+        State.YANKED: By.PERSON,
+        State.QUARANTINED: By.PERSON,
+        State.DELETED: By.PERSON,
+    },
+    State.DEPRECATED: {
+        State.DEPRECATED: By.PERSON,
+        State.YANKED: By.PERSON,
+        State.QUARANTINED: By.PERSON,
+        State.DELETED: By.PERSON,
+    },
+    State.QUARANTINED: {
+        State.APPROVED: By.PERSON,
+        State.YANKED: By.PERSON,
+        State.DELETED: By.PERSON,
+    },
+    State.REJECTED: {State.DELETED: By.PERSON},
+    State.YANKED: {State.DELETED: By.PERSON},
+    State.DELETED: {},
+}
+
+# Which role may bring a version into a state; a publisher only its own plugins' versions.
+DECIDERS: dict[State, tuple[str, ...]] = {
+    State.APPROVED: ("owner", "auditor"),
+    State.REJECTED: ("owner", "auditor"),
+    State.QUARANTINED: ("owner", "auditor"),
+    State.DEPRECATED: ("owner", "publisher"),
+    State.YANKED: ("owner", "publisher"),
+    State.DELETED: ("owner", "publisher"),
+    State.NEEDS_REVIEW: ("auditor's service",),
+    State.SUBMITTED: (),
+}
+
+INSTALLABLE = frozenset({State.APPROVED, State.DEPRECATED})
+
+
+def check_transition(current: State, wanted: State, by: By) -> None:
+    """Raises: IllegalTransition."""
+    if TRANSITIONS[current].get(wanted) != by:
+        possible = [state.value for state, who in TRANSITIONS[current].items() if who is by]
+        raise IllegalTransition(current.value, wanted.value, possible)
+
+
+def check_decider(role: str | None, wanted: State) -> None:
+    """Raises: NotDecidable."""
+    if role not in DECIDERS[wanted]:
+        raise NotDecidable(wanted.value, list(DECIDERS[wanted]))
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something; `subject` goes into the trail, `name` owns plugins."""
+
+    subject: str
+    name: str
+    role: str | None = None
+
+    @property
+    def is_owner(self) -> bool:
+        return self.role == "owner"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A published package; everything but state and audit never changes."""
+
+    plugin: str
+    version: str
+    sha256: str
+    size_bytes: int
+    state: State
+    reason: str
+    publisher: str
+    published_at: datetime
+    manifest: dict[str, Any] | None
+    score: int | None = None
+    grade: str | None = None
+    verdict: str | None = None
+    audited_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A version about to be stored."""
+
+    plugin: str
+    twin_key: str
+    version: str
+    precedence: str
+    sort_key: str
+    sha256: str
+    size_bytes: int
+    publisher: str
+    manifest: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """A version put to use; `configuration` shows secrets as `***`."""
+
+    plugin: str
+    version: str
+    sha256: str
+    grants: list[str]
+    configuration: dict[str, Any]
+    triggers: dict[str, Any]
+    limits: dict[str, Any]
+    installed_at: datetime
+    installed_by: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    name: str
+    role: str
+    password_hash: str
+    failed_logins: int
+    locked_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """`kind` is `session` for a log-in of a person, `token` for a program's."""
+
+    id: str
+    kind: str
+    name: str
+    role: str
+    created_at: datetime
+    created_by: str
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the trail: who did what to which version, and why."""
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    plugin: str | None
+    version: str | None
+    state_before: str | None
+    state_after: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`next_cursor` continues it; None at the end."""
+
+    items: list[dict[str, Any]] = field(default_factory=list)
+    next_cursor: str | None = None

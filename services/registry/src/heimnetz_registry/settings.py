@@ -1,0 +1,24 @@
+"""What the registry is told at start."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from heimnetz_common.settings import ServiceSettings
+
+
+class RegistrySettings(ServiceSettings):
+    model_config = SettingsConfigDict(env_prefix="HEIMNETZ_REGISTRY_")
+    service: ClassVar[str] = "registry"
+
+    artifacts_dir: Path = Field(
+        default=Path("/var/lib/heimnetz/artifacts"), description="directory of the packages"
+    )
+    session_hours: int = Field(
+        default=12, ge=1, le=720, description="hours for which a log-in is valid"
+    )
+    guesses_per_minute: int = Field(
+        default=10, ge=1, le=10_000, description="wrong tokens and passwords per address and minute"
+    )

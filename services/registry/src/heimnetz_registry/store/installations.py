@@ -1,0 +1,140 @@
+"""Installations and their sealed secrets."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from heimnetz_common.database import Connection
+from heimnetz_registry.errors import InstallationNotFound
+from heimnetz_registry.model import Installation
+
+
+async def next_revision(connection: Connection) -> int:
+    return int(await connection.fetchval("SELECT nextval('installation_revision')"))
+
+
+async def put_installation(
+    connection: Connection,
+    *,
+    plugin: str,
+    version: str,
+    sha256: str,
+    grants: list[str],
+    configuration: dict[str, Any],
+    triggers: dict[str, Any],
+    limits: dict[str, Any],
+    installed_by: str,
+    revision: int,
+) -> Installation:
+    row = await connection.fetchrow(
+        """
+        INSERT INTO installations (plugin, version, sha256, grants, configuration, triggers, limits,
+                                   installed_by, revision)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+            ON CONFLICT ON CONSTRAINT installations_key DO UPDATE
+           SET version = excluded.version, sha256 = excluded.sha256, grants = excluded.grants,
+               configuration = excluded.configuration, triggers = excluded.triggers,
+               limits = excluded.limits, installed_by = excluded.installed_by,
+               installed_at = now(), revision = excluded.revision
+     RETURNING plugin, version, sha256, grants, configuration, triggers, limits, installed_at,
+               installed_by, revision
+        """,
+        plugin,
+        version,
+        sha256,
+        grants,
+        configuration,
+        triggers,
+        limits,
+        installed_by,
+        revision,
+    )
+    assert row is not None
+    return Installation(**row)
+
+
+async def find_installation(connection: Connection, plugin: str) -> Installation | None:
+    row = await connection.fetchrow(
+        """
+        SELECT plugin, version, sha256, grants, configuration, triggers, limits, installed_at,
+               installed_by, revision
+          FROM installations
+         WHERE plugin = $1
+        """,
+        plugin,
+    )
+    return None if row is None else Installation(**row)
+
+
+async def get_installation(connection: Connection, plugin: str) -> Installation:
+    """Raises: InstallationNotFound."""
+    installation = await find_installation(connection, plugin)
+    if installation is None:
+        raise InstallationNotFound(plugin)
+    return installation
+
+
+async def list_installations(
+    connection: Connection, *, limit: int, after: str | None
+) -> list[Installation]:
+    """By name."""
+    rows = await connection.fetch(
+        """
+        SELECT plugin, version, sha256, grants, configuration, triggers, limits, installed_at,
+               installed_by, revision
+          FROM installations
+         WHERE ($1::text IS NULL OR plugin > $1)
+         ORDER BY plugin
+         LIMIT $2
+        """,
+        after,
+        limit,
+    )
+    return [Installation(**row) for row in rows]
+
+
+async def remove_installation(connection: Connection, plugin: str) -> str:
+    """The version that was installed; its secrets go too.
+
+    Raises: InstallationNotFound.
+    """
+    version = await connection.fetchval(
+        "DELETE FROM installations WHERE plugin = $1 RETURNING version", plugin
+    )
+    if version is None:
+        raise InstallationNotFound(plugin)
+    return str(version)
+
+
+async def replace_secrets(connection: Connection, plugin: str, sealed: Mapping[str, bytes]) -> None:
+    """These fields and no others."""
+    await connection.execute(
+        """
+        WITH gone AS (
+            DELETE FROM sealed_secrets
+             WHERE plugin = $1
+               AND field <> ALL ($2::text[])
+        )
+        INSERT INTO sealed_secrets (plugin, field, sealed)
+        SELECT $1, new.field, new.sealed
+          FROM unnest($2::text[], $3::bytea[]) AS new (field, sealed)
+            ON CONFLICT ON CONSTRAINT sealed_secrets_key DO UPDATE
+           SET sealed = excluded.sealed
+        """,
+        plugin,
+        list(sealed),
+        list(sealed.values()),
+    )
+
+
+async def list_secrets(connection: Connection, plugin: str) -> dict[str, bytes]:
+    """Sealed, by field."""
+    rows = await connection.fetch(
+        "SELECT field, sealed FROM sealed_secrets WHERE plugin = $1", plugin
+    )
+    return {row["field"]: row["sealed"] for row in rows}
+
+
+async def find_any_secret(connection: Connection) -> tuple[str, str, bytes] | None:
+    """Plugin, field and sealed value of some secret, to try the key on."""
+    row = await connection.fetchrow("SELECT plugin, field, sealed FROM sealed_secrets LIMIT 1")
+    return None if row is None else (row["plugin"], row["field"], row["sealed"])
