@@ -38,19 +38,19 @@ def generate(subject: Subject) -> dict[str, bytes]:
     return files | dict(page.images)
 
 
-def generate_front(entries: Sequence[Entry], latest_files: Mapping[str, bytes]) -> dict[str, bytes]:
+def generate_front(
+    entries: Sequence[Entry], latest: Entry, latest_files: Mapping[str, bytes]
+) -> dict[str, bytes]:
     """Files of a plugin's own directory: the latest version's pages, and the list of all versions.
 
-    `entries` are newest first; `latest_files` is what `generate` answered for the latest.
+    `entries` are newest first; `latest_files` is what `generate` answered for `latest`.
     """
     return {
         "index.html": latest_files["front.html"],
         **{name: latest_files[name] for name in ("index.md", "index.json", "openapi.json")},
-        "versions.html": renderers.html.versions(entries),
+        "versions.html": renderers.html.versions(entries, latest),
         "versions.json": renderers.json.entries(entries),
-        "versions.js": renderers.json.script(
-            "heimnetzVersions", [item.version for item in entries]
-        ),
+        "latest.js": renderers.json.script("heimnetzLatest", latest.version),
     }
 
 

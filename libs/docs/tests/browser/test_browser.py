@@ -109,7 +109,9 @@ def _site(subjects: list[Subject]) -> dict[str, bytes]:
         entry = entry_of(describe(subject), subject.known)
         entries.append(entry)
         files |= {f"{name}/{version}/{path}": data for path, data in pages.items()}
-        files |= {f"{name}/{path}": data for path, data in generate_front([entry], pages).items()}
+        files |= {
+            f"{name}/{path}": data for path, data in generate_front([entry], entry, pages).items()
+        }
     return files | generate_site(entries)
 
 

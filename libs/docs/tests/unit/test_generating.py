@@ -165,11 +165,13 @@ def test_the_front_page_is_the_latest_version(make_subject, known):
     files = generate(subject)
     newest = entry_of(describe(subject), known)
 
-    front = generate_front([newest, dataclasses.replace(newest, version="0.9.0")], files)
+    front = generate_front(
+        [dataclasses.replace(newest, version="1.1.0-rc.1"), newest], newest, files
+    )
 
     assert front["index.html"] == files["front.html"]
-    assert b'href="0.9.0/index.html"' in front["versions.html"]
-    assert front["versions.js"] == b'window.heimnetzVersions=["1.0.0", "0.9.0"];\n'
+    assert b'href="1.1.0-rc.1/index.html"' in front["versions.html"]
+    assert front["latest.js"] == b'window.heimnetzLatest="1.0.0";\n'
 
 
 def test_the_site_lists_every_plugin_and_can_be_searched_without_a_server(known):

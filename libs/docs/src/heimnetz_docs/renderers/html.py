@@ -27,8 +27,8 @@ def front(page: Page, care: Care) -> bytes:
     return _version(page, care, root="../", here=f"{page.version}/", up="")
 
 
-def versions(entries: Sequence[Entry]) -> bytes:
-    return _render("versions.html.j2", root="../", plugin=entries[0], entries=entries)
+def versions(entries: Sequence[Entry], latest: Entry) -> bytes:
+    return _render("versions.html.j2", root="../", plugin=latest, entries=entries)
 
 
 def site(plugins: Sequence[Entry], guides: Sequence[Guide]) -> bytes:

@@ -144,17 +144,17 @@
     const frame = document.querySelector(".frame[data-version]");
     if (!frame || !frame.dataset.up) return;
     try {
-      await load(`${frame.dataset.up}versions.js`);
+      await load(`${frame.dataset.up}latest.js`);
     } catch {
       return;
     }
-    const newest = (window.heimnetzVersions ?? [])[0];
+    const newest = window.heimnetzLatest;
     if (!newest || newest === frame.dataset.version) return;
     const link = document.createElement("a");
     link.href = `${frame.dataset.up}index.html`;
     link.textContent = `version ${newest}`;
     const notice = document.getElementById("newer");
-    notice.append("These pages are about an older version. The latest is ", link, ".");
+    notice.append("These pages are not about the latest version. That is ", link, ".");
     notice.hidden = false;
   };
 
