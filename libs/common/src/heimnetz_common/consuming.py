@@ -284,6 +284,9 @@ async def _ensure_consumer(stream: JetStreamContext, durable: str, subject: str)
     await stream.add_consumer(
         STREAM,
         ConsumerConfig(
+            # With a name the request's subject says what is asked for, so that the server can
+            # hold a service to its own consumers and to the events that are meant for it.
+            name=durable,
             durable_name=durable,
             filter_subject=subject,
             deliver_policy=DeliverPolicy.ALL,
