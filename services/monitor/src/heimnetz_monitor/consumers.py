@@ -13,6 +13,8 @@ from heimnetz_monitor.model import FinishedRun, Outcome, StartedRun
 # Both become labels of metrics.
 Plugin = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 Trigger = Annotated[str, Field(pattern=r"^[a-z_]{1,20}$")]
+# A higher one is newer, whatever the order of arrival.
+Revision = Annotated[int, Field(ge=0, lt=2**63)]
 Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 
 
@@ -49,12 +51,14 @@ class InstallationChanged(EventData):
     plugin: Plugin
     version: Text
     limits: Limits = Limits()
+    revision: Revision
 
 
 class InstallationRemoved(EventData):
     name: ClassVar[str] = "installation.removed.v1"
 
     plugin: Plugin
+    revision: Revision
 
 
 async def on_run_started(event: Event[RunStarted]) -> Effect:
@@ -98,7 +102,7 @@ async def on_installation_changed(event: Event[InstallationChanged]) -> Effect:
 
     async def effect(connection: Connection) -> None:
         await recording.record_installation(
-            connection, data.plugin, data.version, data.limits.memory_bytes, event.time
+            connection, data.plugin, data.version, data.limits.memory_bytes, data.revision
         )
 
     return effect
@@ -106,7 +110,9 @@ async def on_installation_changed(event: Event[InstallationChanged]) -> Effect:
 
 async def on_installation_removed(event: Event[InstallationRemoved]) -> Effect:
     async def effect(connection: Connection) -> None:
-        await recording.record_removal(connection, event.data.plugin, event.time)
+        await recording.record_removal(
+            connection, event.data.plugin, event.data.revision, event.time
+        )
 
     return effect
 

@@ -8,13 +8,13 @@ from heimnetz_monitor.model import Fault, FinishedRun, Sample, SampleKind, Start
 
 
 async def record_start(connection: Connection, run: StartedRun) -> None:
-    await store.meet_plugin(connection, run.plugin, run.version, run.started_at)
+    await store.meet_plugin(connection, run.plugin, run.version)
     await store.start_run(connection, run)
 
 
 async def record_end(connection: Connection, run: FinishedRun) -> None:
     """Count the run once, whatever is heard of it later."""
-    await store.meet_plugin(connection, run.plugin, run.version, run.finished_at)
+    await store.meet_plugin(connection, run.plugin, run.version)
     if not await store.finish_run(connection, run):
         return
     await store.count_run(connection, run)
@@ -34,12 +34,16 @@ async def record_end(connection: Connection, run: FinishedRun) -> None:
 
 
 async def record_installation(
-    connection: Connection, plugin: str, version: str, memory_limit_bytes: int | None, at: datetime
+    connection: Connection,
+    plugin: str,
+    version: str,
+    memory_limit_bytes: int | None,
+    revision: int,
 ) -> None:
     """Another version or configuration gets a fresh start: its failures are counted anew."""
-    if await store.put_plugin(connection, plugin, version, memory_limit_bytes, at):
+    if await store.put_plugin(connection, plugin, version, memory_limit_bytes, revision):
         await store.clear_failures(connection, plugin)
 
 
-async def record_removal(connection: Connection, plugin: str, at: datetime) -> None:
-    await store.remove_plugin(connection, plugin, at)
+async def record_removal(connection: Connection, plugin: str, revision: int, at: datetime) -> None:
+    await store.remove_plugin(connection, plugin, revision, at)

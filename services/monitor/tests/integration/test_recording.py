@@ -54,12 +54,14 @@ class House:
         ]
         return answers[-1]
 
-    async def install(self, memory_bytes: int = 128, **options: Any) -> None:
+    async def install(self, revision: int = 1) -> None:
         await self.tell(
             InstallationChanged(
-                plugin=self.plugin, version="1.0.0", limits=Limits(memory_bytes=memory_bytes)
-            ),
-            **options,
+                plugin=self.plugin,
+                version="1.0.0",
+                limits=Limits(memory_bytes=128),
+                revision=revision,
+            )
         )
 
     async def finish(
@@ -157,7 +159,7 @@ async def test_another_version_begins_without_failures(house: House) -> None:
 async def test_the_series_of_a_removed_plugin_end(house: House) -> None:
     await house.install()
     await house.finish("ok")
-    await house.tell(InstallationRemoved(plugin=house.plugin))
+    await house.tell(InstallationRemoved(plugin=house.plugin, revision=2))
 
     labels = {"plugin": house.plugin, "trigger": "http", "outcome": "ok"}
     assert await house.value("heimnetz_monitor_runs_total", **labels) is None
@@ -166,12 +168,21 @@ async def test_the_series_of_a_removed_plugin_end(house: House) -> None:
 async def test_an_installation_that_is_heard_of_after_its_removal_stays_removed(
     house: House,
 ) -> None:
-    before = house.clock
-    await house.tell(InstallationRemoved(plugin=house.plugin))
-    await house.install(at=before)
+    await house.tell(InstallationRemoved(plugin=house.plugin, revision=2))
+    await house.install(revision=1)
 
     labels = {"plugin": house.plugin}
     assert await house.value("heimnetz_monitor_memory_limit_bytes", **labels) is None
+
+
+async def test_a_plugin_that_is_installed_again_counts_on(house: House) -> None:
+    await house.install(revision=1)
+    await house.finish("ok")
+    await house.tell(InstallationRemoved(plugin=house.plugin, revision=2))
+    await house.install(revision=3)
+
+    labels = {"plugin": house.plugin, "trigger": "http", "outcome": "ok"}
+    assert await house.value("heimnetz_monitor_runs_total", **labels) == 1
 
 
 async def test_a_start_that_is_heard_of_after_the_end_changes_nothing(house: House) -> None:

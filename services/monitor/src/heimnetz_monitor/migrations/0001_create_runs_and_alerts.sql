@@ -2,7 +2,8 @@ CREATE TABLE plugins (
     plugin              text        CONSTRAINT plugins_key PRIMARY KEY,
     version             text,
     memory_limit_bytes  bigint      CONSTRAINT plugins_memory_limit CHECK (memory_limit_bytes > 0),
-    changed_at          timestamptz NOT NULL,
+    -- The registry's; 0 for a plugin of which only runs are known.
+    revision            bigint      NOT NULL,
     removed_at          timestamptz
 );
 

@@ -9,52 +9,56 @@ from heimnetz_monitor.store.status import affected
 
 
 async def put_plugin(
-    connection: Connection, plugin: str, version: str, memory_limit_bytes: int | None, at: datetime
+    connection: Connection,
+    plugin: str,
+    version: str,
+    memory_limit_bytes: int | None,
+    revision: int,
 ) -> bool:
-    """Remember an installation, unless something later is known; whether it was remembered."""
+    """Remember an installation, unless a later revision is known; whether it was remembered."""
     return bool(
         await connection.fetchval(
             """
-            INSERT INTO plugins (plugin, version, memory_limit_bytes, changed_at)
+            INSERT INTO plugins (plugin, version, memory_limit_bytes, revision)
             VALUES ($1, $2, $3, $4)
                 ON CONFLICT ON CONSTRAINT plugins_key DO UPDATE
                SET version = excluded.version, memory_limit_bytes = excluded.memory_limit_bytes,
-                   changed_at = excluded.changed_at, removed_at = NULL
-             WHERE plugins.changed_at <= excluded.changed_at
+                   revision = excluded.revision, removed_at = NULL
+             WHERE plugins.revision < excluded.revision
          RETURNING true
             """,
             plugin,
             version,
             memory_limit_bytes,
-            at,
+            revision,
         )
     )
 
 
-async def meet_plugin(connection: Connection, plugin: str, version: str, at: datetime) -> None:
+async def meet_plugin(connection: Connection, plugin: str, version: str) -> None:
     """Remember a plugin of which a run was seen before its installation."""
     await connection.execute(
         """
-        INSERT INTO plugins (plugin, version, changed_at)
-        VALUES ($1, $2, $3)
+        INSERT INTO plugins (plugin, version, revision)
+        VALUES ($1, $2, 0)
             ON CONFLICT DO NOTHING
         """,
         plugin,
         version,
-        at,
     )
 
 
-async def remove_plugin(connection: Connection, plugin: str, at: datetime) -> None:
+async def remove_plugin(connection: Connection, plugin: str, revision: int, at: datetime) -> None:
     await connection.execute(
         """
-        INSERT INTO plugins (plugin, changed_at, removed_at)
-        VALUES ($1, $2, $2)
+        INSERT INTO plugins (plugin, revision, removed_at)
+        VALUES ($1, $2, $3)
             ON CONFLICT ON CONSTRAINT plugins_key DO UPDATE
-           SET changed_at = excluded.changed_at, removed_at = excluded.removed_at
-         WHERE plugins.changed_at <= excluded.changed_at
+           SET revision = excluded.revision, removed_at = excluded.removed_at
+         WHERE plugins.revision < excluded.revision
         """,
         plugin,
+        revision,
         at,
     )
 
