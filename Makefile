@@ -3,9 +3,6 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-# Compose drives the engine's own builder; without buildx it would only warn.
-export COMPOSE_BAKE ?= false
-
 .PHONY: help demo up down clean venv login check test bench lock
 
 help: ## say what there is

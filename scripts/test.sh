@@ -11,8 +11,8 @@ scripts/bootstrap.sh
 scripts/check.sh
 step() { printf '\n== %s\n' "$*"; }
 
-step "Integration and contract tests"
-mapfile -t folders < <(find libs services deploy -type d -path '*/tests/integration')
-pytest -n 2 --dist loadfile -m "not stack" "${folders[@]}" tests/contract
+step "Integration, contract and security tests"
+mapfile -t folders < <(find services libs deploy -type d -path '*/tests/integration')
+pytest -n 2 --dist loadfile -m "not stack" "${folders[@]}" tests
 step "End to end"
 pytest -m stack tests

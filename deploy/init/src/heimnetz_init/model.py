@@ -78,7 +78,12 @@ PARTIES = (
         has_role=True,
         makes=("encryption.key",),
         publishes=("heimnetz.run.*.v1", "heimnetz.behaviour.*.v1"),
-        consumes=(*_INSTALLATIONS, "version.approved.v1", *_ENDS),
+        consumes=(
+            *_INSTALLATIONS,
+            "version.approved.v1",
+            "version.quarantined.v1",
+            "version.deleted.v1",
+        ),
     ),
     Party(
         "monitor",
@@ -88,15 +93,9 @@ PARTIES = (
         makes=("alertmanager-webhook-token",),
         publishes=("heimnetz.alert.*.v1", "heimnetz.leak.*.v1", "heimnetz.remediation.*.v1"),
         consumes=(
-            "version.submitted.v1",
-            "version.audited.v1",
-            *_DECISIONS,
-            *_ENDS,
             *_INSTALLATIONS,
             "run.started.v1",
             "run.finished.v1",
-            "behaviour.observed.v1",
-            "docs.generated.v1",
         ),
     ),
     Party(
@@ -106,13 +105,9 @@ PARTIES = (
         has_role=True,
         publishes=("heimnetz.docs.*.v1",),
         consumes=(
-            "version.submitted.v1",
             "version.audited.v1",
             *_DECISIONS,
             *_ENDS,
-            *_INSTALLATIONS,
-            "run.finished.v1",
-            "behaviour.observed.v1",
         ),
     ),
     Party("migrate", 10009, has_certificate=False),
