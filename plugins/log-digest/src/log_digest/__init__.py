@@ -1,0 +1,1 @@
+"""A log in; errors, top talkers and unusual lines out."""
