@@ -1,0 +1,167 @@
+"""Takes the versions that wait, one after the other, and stores and announces each audit."""
+
+import asyncio
+import hashlib
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from heimnetz_audit import ENGINE_VERSION, Report, reporters
+from heimnetz_audit.model import InferredPermissions, Severity, Unknown
+from heimnetz_auditor import metrics, store
+from heimnetz_auditor.errors import AuditFailed
+from heimnetz_auditor.events import VersionAudited
+from heimnetz_auditor.examining import Examiner
+from heimnetz_auditor.model import UNKNOWN_GRADE, Answer, Request, Verdict
+from heimnetz_auditor.policy import OwnersPolicy
+from heimnetz_common import outbox
+from heimnetz_common.database import Database
+from heimnetz_common.errors import HeimnetzError, NotFound, Unavailable
+from heimnetz_common.http import ServiceClient
+from heimnetz_common.logs import get_logger
+from heimnetz_common.telemetry import traced
+
+SERVICE = "auditor"
+MAX_PACKAGE_BYTES = 20 * 1024 * 1024
+#: Three audits that took the process with them are enough; waiting for the registry is not one.
+MAX_TRIES = 3
+POLL_SECONDS = 1.0
+RETRY_SECONDS = 5.0
+MAX_DIFFERENCES = 100
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Auditing:
+    database: Database
+    registry: ServiceClient
+    examiner: Examiner
+    policy: OwnersPolicy
+
+    async def run(self) -> None:
+        """Work off what waits until cancelled."""
+        while True:
+            try:
+                is_busy = await self.work()
+            except HeimnetzError as error:
+                log.warning("auditing_waits", reason=error.detail)
+                is_busy = False
+            if not is_busy:
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def work(self) -> bool:
+        """Audit the version that is due first; whether there was one."""
+        async with self.database.transaction() as connection:
+            # Longer than any audit, so that a lease that ran out means a dead auditor.
+            request = await store.take_request(connection, self.examiner.seconds + 60)
+            waiting, age = await store.measure_requests(connection)
+        metrics.WAITING.set(waiting)
+        metrics.OLDEST_WAITING.set(age)
+        if request is None:
+            return False
+        with traced(request.traceparent):
+            await self._serve(request)
+        return True
+
+    async def _serve(self, request: Request) -> None:
+        started = time.monotonic()
+        about = {"plugin": request.plugin, "version": request.version}
+        try:
+            answer = await self._audit(request)
+        except NotFound:
+            log.info("audit_of_nothing", **about)
+            async with self.database.transaction() as connection:
+                await store.remove_request(connection, request.id)
+            return
+        except Unavailable as error:
+            log.warning("audit_waits", reason=error.detail, **about)
+            async with self.database.transaction() as connection:
+                await store.postpone_request(connection, request.id, RETRY_SECONDS)
+            return
+        except AuditFailed as error:
+            log.warning("audit_failed", reason=error.detail, **about)
+            metrics.FAILURES.inc()
+            answer = unknown(error.detail)
+        await self._store(request, answer)
+        metrics.DURATION.observe(time.monotonic() - started)
+        log.info("audited", verdict=answer.verdict, score=answer.score, **about)
+
+    async def _audit(self, request: Request) -> Answer:
+        """Raises: AuditFailed, NotFound, Unavailable."""
+        if request.tries > MAX_TRIES:
+            raise AuditFailed(f"the auditor did not survive {MAX_TRIES} tries")
+        path = f"/v1/plugins/{request.plugin}/versions/{request.version}/package"
+        try:
+            package = await self.registry.get_bytes(path, max_bytes=MAX_PACKAGE_BYTES)
+        except (NotFound, Unavailable):
+            raise
+        except HeimnetzError as error:
+            raise AuditFailed(f"the package cannot be fetched: {error.detail}") from error
+        if hashlib.sha256(package).hexdigest() != request.sha256:
+            raise AuditFailed("the package's bytes are not those that were submitted")
+        return await self.examiner.examine(
+            package, self.policy, request.publisher, datetime.now(UTC).date()
+        )
+
+    async def _store(self, request: Request, answer: Answer) -> None:
+        async with self.database.transaction() as connection:
+            audit_id = await store.put_audit(connection, request, answer, self.policy.sha256)
+            await store.put_reports(connection, audit_id, answer.reports)
+            await store.remove_request(connection, request.id)
+            await outbox.append(
+                connection,
+                announcement(request, answer),
+                service=SERVICE,
+                subject=f"{request.plugin}/{request.version}",
+            )
+        metrics.AUDITS.labels(answer.verdict).inc()
+        metrics.SCORE.observe(answer.score)
+        for severity, count in answer.counts.items():
+            metrics.FINDINGS.labels(severity).inc(count)
+
+
+def announcement(request: Request, answer: Answer) -> VersionAudited:
+    """An event holds 256 KiB: of very long lists the beginning travels, the report has all."""
+    return VersionAudited(
+        plugin=request.plugin,
+        version=request.version,
+        sha256=request.sha256,
+        score=answer.score,
+        grade=answer.grade,
+        verdict=answer.verdict,
+        counts=dict(answer.counts),
+        permission_difference={
+            "undeclared": [text[:200] for text in answer.undeclared[:MAX_DIFFERENCES]],
+            "unused": [text[:200] for text in answer.unused[:MAX_DIFFERENCES]],
+        },
+        report_url=f"/api/auditor/v1/audits/{request.plugin}/{request.version}",
+        reasons=list(answer.reasons),
+    )
+
+
+def unknown(reason: str) -> Answer:
+    """The answer where the engine gave none: a person decides, and the report says why."""
+    report = Report(
+        findings=(),
+        unknowns=(Unknown("", "audit", reason),),
+        score=0,
+        grade=UNKNOWN_GRADE,
+        deductions=(),
+        inferred=InferredPermissions(),
+        difference=None,
+        engine_version=ENGINE_VERSION,
+        files=0,
+        lines=0,
+    )
+    return Answer(
+        engine_version=ENGINE_VERSION,
+        score=0,
+        grade=UNKNOWN_GRADE,
+        verdict=Verdict.REVIEW,
+        reasons=(f"not looked at: {reason}"[:500],),
+        counts={severity.label: 0 for severity in Severity},
+        undeclared=(),
+        unused=(),
+        reports={name: reporter.render(report) for name, reporter in reporters.ALL.items()},
+    )

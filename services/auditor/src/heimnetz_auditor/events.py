@@ -1,0 +1,25 @@
+"""What the auditor announces."""
+
+from typing import ClassVar
+
+from heimnetz_common.events import EventData
+
+
+class VersionAudited(EventData):
+    """An audit of a version ended; `counts` are findings by severity.
+
+    `grade` is `unknown` where the engine could not finish; the verdict is `review` then.
+    """
+
+    name: ClassVar[str] = "version.audited.v1"
+
+    plugin: str
+    version: str
+    sha256: str
+    score: int
+    grade: str
+    verdict: str
+    counts: dict[str, int]
+    permission_difference: dict[str, list[str]]
+    report_url: str
+    reasons: list[str]

@@ -1,0 +1,61 @@
+"""What the auditor knows about: requests, answers of the engine, audits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+#: The grade of a version that could not be looked at; no letter would be true.
+UNKNOWN_GRADE = "unknown"
+
+
+class Verdict(StrEnum):
+    APPROVE = "approve"
+    REVIEW = "review"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A version that waits for its audit; `tries` counts this one."""
+
+    id: int
+    plugin: str
+    version: str
+    sha256: str
+    publisher: str
+    tries: int
+    traceparent: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the engine said; `reports` holds one text a format, as the library renders it."""
+
+    engine_version: str
+    score: int
+    grade: str
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    counts: Mapping[str, int]
+    undeclared: tuple[str, ...]
+    unused: tuple[str, ...]
+    reports: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """The outcome of one engine version on one package."""
+
+    id: int
+    plugin: str
+    version: str
+    sha256: str
+    engine_version: str
+    policy_sha256: str
+    score: int
+    grade: str
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    counts: Mapping[str, int]
+    audited_at: datetime

@@ -1,0 +1,194 @@
+"""All SQL of the auditor."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import asyncpg
+
+from heimnetz_auditor.errors import AuditNotFound
+from heimnetz_auditor.model import Answer, Audit, Request, Verdict
+from heimnetz_common.database import Connection
+
+
+async def add_request(
+    connection: Connection,
+    *,
+    plugin: str,
+    version: str,
+    sha256: str,
+    publisher: str,
+    requested_by: str,
+    traceparent: str | None,
+) -> None:
+    """Ask for an audit, unless one that nobody has begun is asked for already."""
+    await connection.execute(
+        """
+        INSERT INTO requests (plugin, version, sha256, publisher, requested_by, traceparent)
+        SELECT $1, $2, $3, $4, $5, $6
+         WHERE NOT EXISTS (SELECT FROM requests
+                            WHERE plugin = $1
+                              AND version = $2
+                              AND sha256 = $3
+                              AND leased_until IS NULL)
+        """,
+        plugin,
+        version,
+        sha256,
+        publisher,
+        requested_by,
+        traceparent,
+    )
+
+
+async def take_request(connection: Connection, lease_seconds: float) -> Request | None:
+    """Lease the request that is due first; a lease that ran out is free again."""
+    row = await connection.fetchrow(
+        """
+        UPDATE requests
+           SET leased_until = now() + $1 * interval '1 second', tries = tries + 1
+         WHERE id = (SELECT id
+                       FROM requests
+                      WHERE due_at <= now()
+                        AND (leased_until IS NULL OR leased_until < now())
+                      ORDER BY due_at, id
+                        FOR UPDATE SKIP LOCKED
+                      LIMIT 1)
+     RETURNING id, plugin, version, sha256, publisher, tries, traceparent
+        """,
+        lease_seconds,
+    )
+    return None if row is None else Request(**dict(row))
+
+
+async def postpone_request(connection: Connection, request_id: int, seconds: float) -> None:
+    """Give a request back that was not begun: that is no try."""
+    await connection.execute(
+        """
+        UPDATE requests
+           SET leased_until = NULL, due_at = now() + $2 * interval '1 second', tries = tries - 1
+         WHERE id = $1
+        """,
+        request_id,
+        seconds,
+    )
+
+
+async def remove_request(connection: Connection, request_id: int) -> None:
+    await connection.execute("DELETE FROM requests WHERE id = $1", request_id)
+
+
+async def measure_requests(connection: Connection) -> tuple[int, float]:
+    """How many requests wait, and how long the oldest has, in seconds."""
+    row = await connection.fetchrow(
+        """
+        SELECT count(*) AS waiting,
+               coalesce(extract(epoch FROM now() - min(requested_at)), 0)::float8 AS age
+          FROM requests
+        """
+    )
+    assert row is not None
+    return row["waiting"], row["age"]
+
+
+async def put_audit(
+    connection: Connection, request: Request, answer: Answer, policy_sha256: str
+) -> int:
+    """The audit of this engine version; another one of the same version is replaced."""
+    return int(
+        await connection.fetchval(
+            """
+            INSERT INTO audits (plugin, version, sha256, engine_version, policy_sha256, score,
+                                grade, verdict, reasons, counts)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                ON CONFLICT ON CONSTRAINT audits_once DO UPDATE
+               SET policy_sha256 = excluded.policy_sha256, score = excluded.score,
+                   grade = excluded.grade, verdict = excluded.verdict,
+                   reasons = excluded.reasons, counts = excluded.counts, audited_at = now()
+         RETURNING id
+            """,
+            request.plugin,
+            request.version,
+            request.sha256,
+            answer.engine_version,
+            policy_sha256,
+            answer.score,
+            answer.grade,
+            answer.verdict,
+            list(answer.reasons),
+            dict(answer.counts),
+        )
+    )
+
+
+async def put_reports(connection: Connection, audit_id: int, reports: Mapping[str, str]) -> None:
+    await connection.executemany(
+        """
+        INSERT INTO reports (audit_id, format, body)
+        VALUES ($1, $2, $3)
+            ON CONFLICT ON CONSTRAINT reports_key DO UPDATE
+           SET body = excluded.body
+        """,
+        [(audit_id, name, body) for name, body in reports.items()],
+    )
+
+
+async def get_report(connection: Connection, plugin: str, version: str, name: str) -> str:
+    """The latest report of a version in one format. Raises: AuditNotFound."""
+    body: str | None = await connection.fetchval(
+        """
+        SELECT body
+          FROM reports
+         WHERE format = $3
+           AND audit_id = (SELECT id
+                             FROM audits
+                            WHERE plugin = $1
+                              AND version = $2
+                            ORDER BY audited_at DESC, id DESC
+                            LIMIT 1)
+        """,
+        plugin,
+        version,
+        name,
+    )
+    if body is None:
+        raise AuditNotFound(plugin, version)
+    return body
+
+
+async def list_audits(
+    connection: Connection, plugin: str | None, limit: int, before: tuple[datetime, int] | None
+) -> list[Audit]:
+    """The latest first, after the one that `before` names by time and id."""
+    rows = await connection.fetch(
+        """
+        SELECT id, plugin, version, sha256, engine_version, policy_sha256, score, grade, verdict,
+               reasons, counts, audited_at
+          FROM audits
+         WHERE ($1::text IS NULL OR plugin = $1)
+           AND ($2::timestamptz IS NULL OR (audited_at, id) < ($2, $3))
+         ORDER BY audited_at DESC, id DESC
+         LIMIT $4
+        """,
+        plugin,
+        before[0] if before else None,
+        before[1] if before else 0,
+        limit,
+    )
+    return [_audit(row) for row in rows]
+
+
+def _audit(row: asyncpg.Record) -> Audit:
+    return Audit(
+        id=row["id"],
+        plugin=row["plugin"],
+        version=row["version"],
+        sha256=row["sha256"],
+        engine_version=row["engine_version"],
+        policy_sha256=row["policy_sha256"],
+        score=row["score"],
+        grade=row["grade"],
+        verdict=Verdict(row["verdict"]),
+        reasons=tuple(row["reasons"]),
+        counts=row["counts"],
+        audited_at=row["audited_at"],
+    )

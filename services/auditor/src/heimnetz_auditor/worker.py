@@ -1,0 +1,75 @@
+"""The process in which one package is audited: `python -I -m heimnetz_auditor.worker`.
+
+It reads a line of JSON (limits, policy) and the package from its input, and answers with one
+JSON document. Everything it may need is imported before it gives up its rights.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from heimnetz_audit import Report, SourceTree, audit, reporters
+from heimnetz_audit.model import Severity
+from heimnetz_audit.verdict import Policy, decide
+from heimnetz_auditor.confining import confine, python_folders
+from heimnetz_manifest import ManifestError, read_package
+
+
+def main() -> None:
+    header = json.loads(sys.stdin.buffer.readline())
+    confinement = confine(header["memory_bytes"], header["cpu_seconds"], python_folders())
+    try:
+        answer = examine(sys.stdin.buffer.read(), header)
+    except ManifestError as error:
+        answer = {"failure": f"the package cannot be read: {error}"}
+    except MemoryError:
+        answer = {"failure": "the audit needed more memory than it may use"}
+    except RecursionError:
+        answer = {"failure": "the package is nested more deeply than the engine can follow"}
+    answer["has_no_network"] = confinement.has_no_network
+    answer["has_no_files"] = confinement.has_no_files
+    sys.stdout.write(json.dumps(answer))
+    sys.stdout.flush()
+
+
+def examine(package: bytes, header: Mapping[str, Any]) -> dict[str, Any]:
+    """Raises: ManifestError, MemoryError, RecursionError."""
+    files = read_package(package).files
+    report = audit(SourceTree.from_files(files))
+    verdict = decide(
+        report,
+        Policy.from_mapping(header["policy"]),
+        publisher=header["publisher"],
+        today=date.fromisoformat(header["today"]),
+    )
+    return describe(report) | {
+        "verdict": verdict.outcome,
+        "reasons": [_plain(reason) for reason in verdict.reasons],
+    }
+
+
+def describe(report: Report) -> dict[str, Any]:
+    """What the service keeps of a report, its texts included."""
+    difference = report.difference
+    return {
+        "engine_version": report.engine_version,
+        "score": report.score,
+        "grade": report.grade,
+        "counts": {severity.label: report.count(severity) for severity in Severity},
+        "undeclared": [_plain(text) for text in difference.undeclared] if difference else [],
+        "unused": [_plain(text) for text in difference.unused] if difference else [],
+        "reports": {
+            name: _plain(reporter.render(report)) for name, reporter in reporters.ALL.items()
+        },
+    }
+
+
+def _plain(text: str) -> str:
+    """Text that a database keeps: a hostile file name may hold a NUL or half a character."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+if __name__ == "__main__":
+    main()
