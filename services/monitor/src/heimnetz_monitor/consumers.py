@@ -109,10 +109,10 @@ async def on_installation_changed(event: Event[InstallationChanged]) -> Effect:
 
 
 async def on_installation_removed(event: Event[InstallationRemoved]) -> Effect:
+    data = event.data
+
     async def effect(connection: Connection) -> None:
-        await recording.record_removal(
-            connection, event.data.plugin, event.data.revision, event.time
-        )
+        await recording.record_removal(connection, data.plugin, data.revision, event.time)
 
     return effect
 
