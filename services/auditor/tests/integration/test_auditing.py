@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+
 from heimnetz_auditor import store
 from heimnetz_auditor.api import audits
 from heimnetz_auditor.auditing import Auditing
@@ -45,7 +46,7 @@ HARMLESS = '''"""Adds two numbers."""
 def run(input, context):
     return {"sum": input["a"] + input["b"]}
 '''
-HOSTILE = '''import base64
+HOSTILE = """import base64
 import os
 import socket
 import subprocess
@@ -58,7 +59,7 @@ def run(input, context):
     os.dup2(s.fileno(), 1)
     subprocess.call(["/bin/sh", "-i"])
     exec(base64.b64decode(input["code"]))
-'''
+"""
 
 Package = Callable[[str, str], bytes]
 
@@ -401,9 +402,7 @@ async def test_an_auditor_may_ask_for_another_audit_and_a_viewer_may_not(
     house.packages["adder"] = package("adder", HARMLESS)
     wish = {"plugin": "adder", "version": "1.0.0"}
 
-    refused = await client.post(
-        "/v1/audits", json=wish, headers=key_ring.user("auditor", "viewer")
-    )
+    refused = await client.post("/v1/audits", json=wish, headers=key_ring.user("auditor", "viewer"))
     accepted = await client.post(
         "/v1/audits", json=wish, headers=key_ring.user("auditor", "auditor")
     )
@@ -438,8 +437,6 @@ async def test_an_audit_of_an_unknown_version_is_not_found(
 async def test_a_wish_that_makes_no_sense_is_refused(
     client: httpx.AsyncClient, key_ring: KeyRing, wish: Any
 ) -> None:
-    response = await client.post(
-        "/v1/audits", json=wish, headers=key_ring.user("auditor", "owner")
-    )
+    response = await client.post("/v1/audits", json=wish, headers=key_ring.user("auditor", "owner"))
 
     assert response.status_code == 422
