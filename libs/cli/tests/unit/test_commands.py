@@ -323,6 +323,7 @@ def test_an_installation_grants_what_was_agreed_to(platform: Any, heimnetz: Heim
         "version": "1.0.0",
         "grants": ["network:api.example.org:443"],
         "configuration": {"price": 0.3, "zone": "Europe/Rome"},
+        "allow_downgrade": False,
     }
 
 

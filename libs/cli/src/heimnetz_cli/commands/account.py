@@ -3,6 +3,7 @@
 import getpass
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ import typer
 from heimnetz_cli import session as sessions
 from heimnetz_cli.commands.options import Json, example
 from heimnetz_cli.exits import Failure
-from heimnetz_cli.output import note, show, show_json
+from heimnetz_cli.output import note, show, show_json, show_table, when
 
 if TYPE_CHECKING:
     from heimnetz_sdk.client import Client
@@ -104,6 +105,55 @@ def whoami(as_json: Json = False) -> None:
         show(f"{me.name} ({me.role}) at {session.url}")
 
 
+class Role(StrEnum):
+    OWNER = "owner"
+    OPERATOR = "operator"
+    PUBLISHER = "publisher"
+    AUDITOR = "auditor"
+    VIEWER = "viewer"
+
+
+def token(
+    name: Annotated[str, typer.Argument(help="What or whom it is for.")],
+    role: Annotated[Role, typer.Option(help="What it may do.")],
+    days: Annotated[
+        int | None, typer.Option(min=1, max=3650, help="How long it is good; without, for ever.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a token for a person or a program. It is shown this once."""
+    with sessions.open_client() as client:
+        made = client.registry.create_token(name, role.value, days)
+    if as_json:
+        show_json(made.document)
+    else:
+        note(f"token {made.id} for {name} ({role.value}); it is not shown again")
+        show(made.token)
+
+
+def tokens(as_json: Json = False) -> None:
+    """List the tokens, without the tokens themselves."""
+    with sessions.open_client() as client:
+        page = client.registry.list_tokens()
+    if as_json:
+        show_json([item.document for item in page.items])
+        return
+    show_table(
+        ["id", "name", "role", "created", "expires"],
+        [
+            [item.id, item.name, item.role, when(item.created_at), when(item.expires_at)]
+            for item in page.items
+        ],
+    )
+
+
+def revoke(token_id: Annotated[str, typer.Argument(metavar="TOKEN_ID")]) -> None:
+    """Make a token useless."""
+    with sessions.open_client() as client:
+        client.registry.revoke_token(token_id)
+    note(f"token {token_id} is of no use any more")
+
+
 def add_to(app: typer.Typer) -> None:
     app.command(
         epilog=example(
@@ -113,3 +163,6 @@ def add_to(app: typer.Typer) -> None:
     )(login)
     app.command(epilog=example("heimnetz logout"))(logout)
     app.command(epilog=example("heimnetz whoami --json"))(whoami)
+    app.command(epilog=example("heimnetz token ci --role publisher --days 90"))(token)
+    app.command(epilog=example("heimnetz tokens"))(tokens)
+    app.command(epilog=example("heimnetz revoke 0193…"))(revoke)

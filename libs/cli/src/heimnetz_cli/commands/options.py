@@ -12,7 +12,7 @@ PluginAtVersion = Annotated[
     str,
     typer.Argument(metavar="PLUGIN[@VERSION]", help="The plugin; without a version, the latest."),
 ]
-Limit = Annotated[int, typer.Option(min=1, max=500, help="Show at most so many.")]
+Limit = Annotated[int, typer.Option(min=1, max=200, help="Show at most so many.")]
 
 
 def example(*lines: str) -> str:

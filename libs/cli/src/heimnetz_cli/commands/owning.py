@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from heimnetz_cli.commands.catalogue import audit_line, find_version
-from heimnetz_cli.commands.options import Json, Plugin, PluginAtVersion, example
+from heimnetz_cli.commands.options import Json, Limit, Plugin, PluginAtVersion, example
 from heimnetz_cli.exits import Exit, Failure
 from heimnetz_cli.output import note, show, show_facts, show_json, show_table, visible, when
 from heimnetz_cli.session import open_client
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from heimnetz_sdk.models import Version
 
 
-def install(
+def install(  # noqa: PLR0917 - typer passes them by name
     plugin: PluginAtVersion,
     settings: Annotated[
         list[str] | None,
@@ -30,6 +30,9 @@ def install(
     ] = None,
     is_agreed: Annotated[
         bool, typer.Option("--yes", "-y", help="Grant everything that it asks for.")
+    ] = False,
+    is_downgrade: Annotated[
+        bool, typer.Option("--downgrade", help="Even if a higher version is installed.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -50,7 +53,13 @@ def install(
             before = {}
         # Secrets come back as "***"; sending that keeps what is stored.
         configuration = {**before, **given}
-        done = client.registry.install(version.plugin, version.version, grants, configuration)
+        done = client.registry.install(
+            version.plugin,
+            version.version,
+            grants,
+            configuration,
+            allow_downgrade=is_downgrade,
+        )
     if as_json:
         show_json(done.document)
         return
@@ -153,7 +162,7 @@ def installed(
 
 def trail(
     plugin: Annotated[str | None, typer.Argument(help="Of this plugin only.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="Show at most so many.")] = 50,
+    limit: Limit = 50,
     as_json: Json = False,
 ) -> None:
     """Show who changed the state of which version, and why."""

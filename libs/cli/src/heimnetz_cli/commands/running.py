@@ -4,7 +4,6 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,7 +29,8 @@ if TYPE_CHECKING:
     from heimnetz_sdk.models import Run
 
 FIRST_WAIT_SECONDS = 2
-POLL_SECONDS = (0.1, 0.2, 0.4, 1.0)
+WAIT_SECONDS = 5  # short enough to show that the state changed
+PAUSE_SECONDS = 0.2
 
 
 def run(  # noqa: PLR0917 - typer passes them by name
@@ -105,10 +105,9 @@ def _wait(client: "Client", run: "Run") -> "Run":
         return run
     with progress(f"run {run.id} is {run.state}") as line:
         try:
-            pauses = chain(POLL_SECONDS, repeat(POLL_SECONDS[-1]))
             while run.state != "finished":
-                time.sleep(next(pauses))
-                run = client.sandbox.get_run(run.id)
+                time.sleep(PAUSE_SECONDS)
+                run = client.sandbox.get_run(run.id, wait_seconds=WAIT_SECONDS)
                 line.update(f"run {run.id} is {run.state}")
         except KeyboardInterrupt:
             client.sandbox.cancel_run(run.id)

@@ -48,6 +48,8 @@ class Token(Model):
     token: str = field(repr=False, default="")
     name: str = ""
     role: str = ""
+    created_at: datetime | None = None
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

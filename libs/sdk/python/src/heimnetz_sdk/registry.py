@@ -54,6 +54,9 @@ class Registry:
             Token, self._transport.request("POST", f"{BASE}/tokens", document=document).json()
         )
 
+    def list_tokens(self) -> Page[Token]:
+        return decode_page(Token, self._transport.request("GET", f"{BASE}/tokens").json())
+
     def revoke_token(self, token_id: str) -> None:
         self._transport.request("DELETE", f"{BASE}/tokens/{quote(token_id, safe='')}")
 
@@ -110,7 +113,13 @@ class Registry:
         self._transport.request("DELETE", _version(plugin, version))
 
     def install(
-        self, plugin: str, version: str, grants: Iterable[str], configuration: Mapping[str, Any]
+        self,
+        plugin: str,
+        version: str,
+        grants: Iterable[str],
+        configuration: Mapping[str, Any],
+        *,
+        allow_downgrade: bool = False,
     ) -> Installation:
         """Put a version to use, in place of the one installed before."""
         answer = self._transport.request(
@@ -120,6 +129,7 @@ class Registry:
                 "version": version,
                 "grants": sorted(grants),
                 "configuration": dict(configuration),
+                "allow_downgrade": allow_downgrade,
             },
         )
         return decode(Installation, answer.json())

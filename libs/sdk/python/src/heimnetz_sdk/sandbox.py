@@ -46,9 +46,15 @@ class Sandbox:
         )
         return decode(Run, answer.json())
 
-    def get_run(self, run_id: str) -> Run:
-        path = f"{BASE}/runs/{quote(run_id, safe='')}"
-        return decode(Run, self._transport.request("GET", path).json())
+    def get_run(self, run_id: str, *, wait_seconds: int = 0) -> Run:
+        """The run as it is, or as it is when it ended within `wait_seconds`."""
+        answer = self._transport.request(
+            "GET",
+            f"{BASE}/runs/{quote(run_id, safe='')}",
+            headers={"Prefer": f"wait={wait_seconds}"} if wait_seconds > 0 else None,
+            timeout_seconds=wait_seconds + 30.0,
+        )
+        return decode(Run, answer.json())
 
     def list_runs(
         self,
