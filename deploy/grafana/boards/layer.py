@@ -308,6 +308,8 @@ class Dashboard:
                 if left + panel.width > COLUMNS:
                     left, top, deepest = 0, top + deepest, 0
                 built = json.loads(json.dumps(panel.build().build(), cls=JSONEncoder))
+                # The SDK still writes what Grafana 13 took out of tables.
+                built.get("options", {}).pop("footer", None)
                 built["gridPos"] = {"x": left, "y": top, "w": panel.width, "h": panel.height}
                 panels.append(built)
                 left, deepest = left + panel.width, max(deepest, panel.height)
