@@ -60,7 +60,11 @@ class Service:
 
     @classmethod
     def from_settings(cls, settings: ServiceSettings) -> Self:
-        tls = client_tls(settings.secrets_dir / "ca.crt") if settings.tls else None
+        # One context for each: httpx offers HTTP (ALPN) on the one it is given, and a context that
+        # offers HTTP is refused by PostgreSQL 17.
+        tls, database_tls, bus_tls = (
+            client_tls(settings.secrets_dir / "ca.crt") if settings.tls else None for _ in range(3)
+        )
         return cls(
             settings.service,
             keys=Keys.load(settings.service, settings.secrets_dir),
@@ -68,13 +72,13 @@ class Service:
                 settings.database,
                 schema=settings.role,
                 password=settings.secret("postgres-password"),
-                tls=tls,
+                tls=database_tls,
             ),
             bus=Bus(
                 settings.nats_url,
                 user=settings.service,
                 password=settings.secret("nats-password"),
-                tls=tls if settings.nats_url.startswith("tls:") else None,
+                tls=bus_tls if settings.nats_url.startswith("tls:") else None,
             ),
             tls=tls,
             ready_file=settings.ready_file,
