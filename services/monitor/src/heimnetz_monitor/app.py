@@ -10,7 +10,7 @@ from heimnetz_common.errors import HeimnetzError
 from heimnetz_common.logs import get_logger
 from heimnetz_common.service import Background, Service
 from heimnetz_common.web import create_app
-from heimnetz_monitor import keeping, measuring, probing, sampling
+from heimnetz_monitor import keeping, measuring, metrics, probing, sampling
 from heimnetz_monitor.api import alerts, status
 from heimnetz_monitor.consumers import SUBSCRIPTIONS
 from heimnetz_monitor.settings import MonitorSettings
@@ -36,6 +36,7 @@ def create(settings: MonitorSettings) -> FastAPI:
     clients = {name: service.client(name, url) for name, url in settings.services.items()}
     prober = probing.Prober(clients, settings.probe_deadline_seconds)
     began_at = datetime.now(UTC)
+    metrics.WATCHDOG_SEEN.set(began_at.timestamp())
     service.subscribe(*SUBSCRIPTIONS)
     service.background += [
         _every(settings.probe_seconds, prober.probe),
