@@ -43,7 +43,12 @@ def create(settings: MonitorSettings) -> FastAPI:
         _every(MEASURE_SECONDS, lambda: measuring.measure(database, began_at)),
         _every(
             settings.sample_seconds,
-            lambda: sampling.sample(database, clients, settings.probe_deadline_seconds),
+            lambda: sampling.sample(
+                database,
+                # A service that is away would be waited for in vain.
+                {name: client for name, client in clients.items() if prober.health[name].is_up},
+                settings.probe_deadline_seconds,
+            ),
         ),
         _every(
             PURGE_SECONDS,
