@@ -3,6 +3,7 @@
 from boards.layer import GREEN, ORANGE, RED, Dashboard, Lines, Query, Row, Variable
 
 _SERVICE = 'job="heimnetz", service=~"$service"'
+_WORK = f'{_SERVICE}, route!~"/healthz|/readyz|/metrics"'
 _RATE = "[$__rate_interval]"
 _SECONDS = "heimnetz_http_request_duration_seconds"
 _REQUESTS = "heimnetz_http_requests_total"
@@ -24,12 +25,13 @@ _HTTP = Row(
         ),
         Lines(
             title="Errors by service",
-            description="Share of the answers with a status of 500 or above.",
+            description="Share of the answers with a status of 500 or above; probes do not count.",
             queries=[
                 Query(
-                    expr=f"sum by (service) (rate({_REQUESTS}"
-                    f'{{{_SERVICE}, status=~"5.."}}{_RATE}))'
-                    f" / sum by (service) (rate({_REQUESTS}{{{_SERVICE}}}{_RATE}))",
+                    # Zero, not nothing, where no request failed.
+                    expr=f'(sum by (service) (rate({_REQUESTS}{{{_WORK}, status=~"5.."}}{_RATE}))'
+                    f" or 0 * sum by (service) (rate({_REQUESTS}{{{_WORK}}}{_RATE})))"
+                    f" / sum by (service) (rate({_REQUESTS}{{{_WORK}}}{_RATE}))",
                     legend="{{service}}",
                 )
             ],
