@@ -4,10 +4,10 @@ import importlib
 from fnmatch import fnmatchcase
 
 import pytest
-from heimnetz_init.model import PARTIES, Party
 
 from heimnetz_common.consuming import Subscription
 from heimnetz_common.events import EventData
+from heimnetz_init.model import PARTIES, Party
 
 SERVICES = [party for party in PARTIES if party.has_role]
 
