@@ -70,7 +70,7 @@ def parse(body: bytes) -> dict[str, Any]:
         raise Refused("body", f"{name} is not JSON")
 
     try:
-        document = json.loads(
+        document: dict[str, Any] = json.loads(
             body.decode("utf-8"), object_pairs_hook=pairs, parse_constant=constant
         )
     except (ValueError, RecursionError) as error:
@@ -231,7 +231,7 @@ def _judge_mount(mount: Any, kind: Kind, run: str, run_dir: Path) -> None:
     if is_read_only and mount.get("ReadOnly") is not True:
         raise Refused("mount", f"{target} must be read-only")
     below = source.removeprefix(f"{run_dir}/")
-    if below == source or not re.fullmatch(pattern.format(run=re.escape(run)), below):
+    if below == source or not re.fullmatch(pattern.replace("{run}", run), below):
         raise Refused("mount", f"the source of {target} is not the folder that belongs there")
     # The engine follows links; we compare with where they lead on the same file system.
     try:

@@ -61,6 +61,9 @@ class Proxy:
         except (OSError, TimeoutError, h11.LocalProtocolError) as error:
             metrics.log("error", "engine unreachable", route=route, error=type(error).__name__)
             answer = (503, JSON, b'{"message":"engine proxy: the engine does not answer"}')
+        except Exception as error:  # noqa: BLE001  the edge: what was not foreseen is refused
+            metrics.log("error", "failed", route=route, error=repr(error)[:300])
+            answer = (500, JSON, b'{"message":"engine proxy: this was not foreseen; refused"}')
         metrics.answered(route, answer[0])
         writer.write(_encode(answer, head_only=method == "HEAD"))
         await writer.drain()

@@ -46,7 +46,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         builder_image=environ.get(PREFIX + "BUILDER_IMAGE") or "heimnetz/builder:0.1.0",
         max_memory_bytes=number("MAX_MEMORY_BYTES", 1 << 30, 1 << 24),
         max_cpus=float(number("MAX_CPUS", 2, 1)),
-        max_processes=number("MAX_PROCESSES", 512, 8),
+        max_processes=number("MAX_PROCESSES", 514, 8),
         max_open_files=number("MAX_OPEN_FILES", 1024, 16),
         ready_file=path("READY_FILE", "/tmp/ready"),  # noqa: S108  a tmpfs of its own
     )

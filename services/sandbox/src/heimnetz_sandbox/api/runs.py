@@ -1,0 +1,187 @@
+"""Runs over HTTP."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import Request as HttpRequest
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from heimnetz_common.auth import EVERYONE, Rule, require
+from heimnetz_common.database import Database
+from heimnetz_common.telemetry import current_trace
+from heimnetz_common.tokens import Principal
+from heimnetz_common.web import router
+from heimnetz_sandbox.api import requests
+from heimnetz_sandbox.api.schemas import RunPage, RunRequest, RunView
+from heimnetz_sandbox.asking import Queue
+from heimnetz_sandbox.errors import RunFinished
+from heimnetz_sandbox.model import LogLine, Outcome, Request, Run, State, Trigger
+from heimnetz_sandbox.projecting import Cancelling
+from heimnetz_sandbox.store import outputs, runs
+from heimnetz_sandbox.watching import Watch
+
+MAY_RUN: Rule = require("operator")
+FOLLOW_SECONDS = 0.3
+_LINES_AT_ONCE = 1000
+
+PluginInPath = Annotated[str, Path(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")]
+RunInPath = Annotated[str, Path(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f-]{17}$")]
+
+_BODY = {
+    "requestBody": {
+        "content": {
+            "application/json": {"schema": RunRequest.model_json_schema()},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "input": {"type": "string", "contentMediaType": "application/json"},
+                        "file": {"type": "array", "items": {"type": "string", "format": "binary"}},
+                    },
+                }
+            },
+        }
+    }
+}
+
+
+def routes(database: Database, queue: Queue, watch: Watch, cancelling: Cancelling) -> APIRouter:
+    api = router(tags=["runs"])
+
+    async def view(run: Run) -> RunView:
+        if run.state is not State.FINISHED:
+            return RunView.of(run)
+        async with database.connection() as connection:
+            result = await runs.get_result(connection, run.id)
+            return RunView.of(run, result, await outputs.list_outputs(connection, run.id))
+
+    @api.post(
+        "/v1/plugins/{plugin}/runs",
+        openapi_extra=_BODY,
+        responses={202: {"model": RunView, "description": "Queued or running"}},
+    )
+    async def ask(
+        plugin: PluginInPath,
+        request: HttpRequest,
+        response: Response,
+        caller: Annotated[Principal, Depends(MAY_RUN)],
+    ) -> RunView:
+        text, files = await requests.read(request)
+        trace = current_trace()
+        asked = await queue.ask(
+            Request(
+                plugin=plugin,
+                trigger=Trigger.HTTP,
+                input=text,
+                files=files,
+                requested_by=caller.subject,
+                idempotency_key=requests.idempotency_key(request),
+                traceparent=trace.traceparent if trace else None,
+            )
+        )
+        run = await watch.wait(asked.run_id, requests.wait_seconds(request))
+        if run.state is not State.FINISHED:
+            response.status_code = 202
+        response.headers["location"] = f"/v1/runs/{run.id}"
+        return await view(run)
+
+    @api.get("/v1/runs", dependencies=[Depends(EVERYONE)])
+    async def list_runs(
+        plugin: Annotated[str | None, Query(max_length=63)] = None,
+        outcome: Outcome | None = None,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        cursor: Annotated[str | None, Query(pattern=r"^[0-9a-f-]{36}$")] = None,
+    ) -> RunPage:
+        async with database.connection() as connection:
+            found = await runs.list_runs(
+                connection,
+                plugin=plugin,
+                outcome=None if outcome is None else str(outcome),
+                before=cursor,
+                limit=limit + 1,
+            )
+        page = found[:limit]
+        has_more = len(found) > limit
+        return RunPage(
+            items=[RunView.of(run) for run in page],
+            next_cursor=page[-1].id if has_more else None,
+        )
+
+    @api.get("/v1/runs/{run_id}", dependencies=[Depends(EVERYONE)])
+    async def get(run_id: RunInPath, request: HttpRequest) -> RunView:
+        return await view(await watch.wait(run_id, requests.wait_seconds(request)))
+
+    @api.delete("/v1/runs/{run_id}", status_code=202, dependencies=[Depends(MAY_RUN)])
+    async def cancel(run_id: RunInPath) -> RunView:
+        if not await cancelling.cancel(run_id):
+            raise RunFinished(run_id)
+        return await view(await watch.wait(run_id, 0))
+
+    @api.get("/v1/runs/{run_id}/files/{name}", dependencies=[Depends(EVERYONE)])
+    async def get_file(run_id: RunInPath, name: Annotated[str, Path(max_length=255)]) -> Response:
+        async with database.connection() as connection:
+            await runs.get(connection, run_id)
+            data, sha256 = await outputs.get_output(connection, run_id, name)
+        return Response(
+            data,
+            # What a plugin made is never shown by a browser as ours: no type, no sniffing.
+            media_type="application/octet-stream",
+            headers={
+                "etag": f'"{sha256}"',
+                "content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+                "x-content-type-options": "nosniff",
+                "content-security-policy": "sandbox; default-src 'none'",
+            },
+        )
+
+    @api.get("/v1/runs/{run_id}/logs", dependencies=[Depends(EVERYONE)])
+    async def get_logs(run_id: RunInPath, request: HttpRequest) -> Response:
+        async with database.connection() as connection:
+            await runs.get(connection, run_id)
+        if "text/event-stream" in request.headers.get("accept", ""):
+            return EventSourceResponse(_follow(database, run_id), ping=15)
+        lines = [_shown(line) async for _, line in _lines(database, run_id, -1)]
+        return Response(
+            "".join(f"{line}\n" for line in lines),
+            media_type="text/plain; charset=utf-8",
+            headers={"x-content-type-options": "nosniff"},
+        )
+
+    return api
+
+
+def _shown(line: LogLine) -> str:
+    return f"{line.at.isoformat(timespec='milliseconds')} {line.stream} {line.text}"
+
+
+async def _lines(
+    database: Database, run_id: str, after: int
+) -> AsyncIterator[tuple[int, LogLine]]:
+    while True:
+        async with database.connection() as connection:
+            found = await outputs.list_lines(connection, run_id, after, _LINES_AT_ONCE)
+        for number, line in found:
+            after = number
+            yield number, line
+        if len(found) < _LINES_AT_ONCE:
+            return
+
+
+async def _follow(database: Database, run_id: str) -> AsyncIterator[ServerSentEvent]:
+    """Each line as it comes, then one event `end` with the outcome."""
+    after = -1
+    while True:
+        # Looked at before the lines: what is written until the run ends is then sent, too.
+        async with database.connection() as connection:
+            run = await runs.get(connection, run_id)
+        async for number, line in _lines(database, run_id, after):
+            after = number
+            yield ServerSentEvent(_shown(line), event="log", id=str(number))
+        if run.state is State.FINISHED:
+            yield ServerSentEvent(json.dumps({"outcome": str(run.outcome)}), event="end")
+            return
+        await asyncio.sleep(FOLLOW_SECONDS)

@@ -1,0 +1,75 @@
+"""What goes over the wire."""
+
+from datetime import datetime
+from typing import Any, Self
+
+from pydantic import BaseModel, Field
+
+from heimnetz_common import strictjson
+from heimnetz_common.web import StrictBody
+from heimnetz_sandbox.model import Run
+from heimnetz_sandbox.store.outputs import FileFacts
+
+
+class RunRequest(StrictBody):
+    input: dict[str, Any] = Field(default_factory=dict)
+
+
+class RunFile(BaseModel):
+    name: str
+    size_bytes: int
+    sha256: str
+
+
+class RunView(BaseModel):
+    """A run; `outcome` is null until its state is finished."""
+
+    id: str
+    plugin: str
+    version: str
+    trigger: str
+    state: str
+    outcome: str | None
+    reason: str | None
+    result: Any = None
+    files: list[RunFile] = Field(default_factory=list)
+    queued_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    duration_seconds: float | None
+    peak_memory_bytes: int | None
+    cpu_seconds: float | None
+    exit_code: int | None
+    trace_id: str
+    log_truncated: bool
+
+    @classmethod
+    def of(cls, run: Run, result: bytes | None = None, files: list[FileFacts] | None = None) -> Self:
+        return cls(
+            id=run.id,
+            plugin=run.plugin,
+            version=run.version,
+            trigger=run.trigger,
+            state=str(run.state),
+            outcome=None if run.outcome is None else str(run.outcome),
+            reason=run.reason,
+            result=None if result is None else strictjson.loads(result),
+            files=[
+                RunFile(name=file.name, size_bytes=file.size_bytes, sha256=file.sha256)
+                for file in files or []
+            ],
+            queued_at=run.queued_at,
+            started_at=run.started_at,
+            finished_at=run.finished_at,
+            duration_seconds=run.duration_seconds,
+            peak_memory_bytes=run.peak_memory_bytes,
+            cpu_seconds=run.cpu_seconds,
+            exit_code=run.exit_code,
+            trace_id=run.trace_id,
+            log_truncated=run.log_truncated,
+        )
+
+
+class RunPage(BaseModel):
+    items: list[RunView]
+    next_cursor: str | None

@@ -1,0 +1,208 @@
+"""Wiring of the sandbox: settings in, application out."""
+
+import asyncio
+import os
+import re
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+
+from fastapi import FastAPI
+
+from heimnetz_common.errors import Unavailable
+from heimnetz_common.logs import get_logger
+from heimnetz_common.sealing import Sealer
+from heimnetz_common.service import Service
+from heimnetz_common.web import create_app
+from heimnetz_sandbox import metrics, projecting, runtimes
+from heimnetz_sandbox.api import runs as runs_api
+from heimnetz_sandbox.asking import Queue
+from heimnetz_sandbox.consumers import subscriptions
+from heimnetz_sandbox.dispatching import Dispatcher
+from heimnetz_sandbox.engine import Engine
+from heimnetz_sandbox.errors import EngineDown
+from heimnetz_sandbox.folders import Folders
+from heimnetz_sandbox.model import MAX_FILES_BYTES, MAX_INPUT_BYTES, Outcome
+from heimnetz_sandbox.preparing import Preparer
+from heimnetz_sandbox.projecting import Cancelling
+from heimnetz_sandbox.reaping import Reaper
+from heimnetz_sandbox.running import Place
+from heimnetz_sandbox.scheduling import Scheduler
+from heimnetz_sandbox.settings import SandboxSettings
+from heimnetz_sandbox.store import installations
+from heimnetz_sandbox.watching import Watch
+
+log = get_logger(__name__)
+
+PROXY_SECONDS = 10.0
+# Of the sandbox in the compose file; a sandbox that runs as root must not build as root.
+BUILDER_UID = 10_003
+_REFUSAL = re.compile(r'^heimnetz_engine_proxy_refusals_total\{rule="([a-z-]+)"\} (\d+)$', re.M)
+
+
+def create(settings: SandboxSettings) -> FastAPI:
+    """Raises: SystemExit, when the encryption key is missing."""
+    key = settings.secret("encryption.key")
+    if not key:
+        raise SystemExit(
+            f"{settings.secrets_dir}/encryption.key is missing or empty: "
+            "run the init container again, it makes what is missing"
+        )
+    sandbox = Sandbox(settings, Sealer.from_text(key))
+    return sandbox.app()
+
+
+class Sandbox:
+    """Holds the parts together. The stack's identity comes from the database, hence in `run`."""
+
+    def __init__(self, settings: SandboxSettings, sealer: Sealer) -> None:
+        self._settings = settings
+        self._service = Service.from_settings(settings)
+        self._database = self._service.opened_database
+        self._engine = Engine(settings.engine_socket, threads=settings.concurrency + 4)
+        self._folders = Folders(settings.run_dir)
+        self._instance = uuid.uuid4().hex
+        self._lease = timedelta(seconds=settings.lease_seconds)
+        self._wake_preparer = asyncio.Event()
+        self._watch = Watch(self._database)
+        self._place = Place(
+            engine=self._engine,
+            folders=self._folders,
+            cgroup_root=settings.cgroup_root,
+            images={"python": settings.runtime_python_image},
+            stack="",
+            instance=self._instance,
+            start_seconds=settings.start_seconds,
+        )
+        assert set(self._place.images) == set(runtimes.BY_NAME)
+        self._sealer = sealer
+        self._registry = self._service.client("registry", settings.registry_url)
+        self._dispatcher: Dispatcher | None = None
+        self._queue = Queue(
+            self._database,
+            limit=settings.queue_limit,
+            plugin_limit=settings.plugin_queue_limit,
+            wake=self._wake,
+        )
+
+    def app(self) -> FastAPI:
+        service = self._service
+        service.subscribe(*subscriptions(self._wake_preparer.set))
+        service.checks["engine"] = self._check_engine
+        service.background += [
+            self._work,
+            Scheduler(self._database, self._queue).run,
+            self._read_proxy,
+        ]
+        cancelling = Cancelling(self._database, self._stop, self._watch.finished)
+        return create_app(
+            service,
+            [runs_api.routes(self._database, self._queue, self._watch, cancelling)],
+            title="Heimnetz sandbox",
+            max_body_bytes=MAX_FILES_BYTES + MAX_INPUT_BYTES + 64 * 1024,
+            lifespan=self._lifespan,
+        )
+
+    def _wake(self) -> None:
+        if self._dispatcher is not None:
+            self._dispatcher.wake()
+
+    def _stop(self, run_id: str, outcome: Outcome) -> None:
+        if self._dispatcher is not None:
+            self._dispatcher.stop(run_id, outcome)
+
+    @asynccontextmanager
+    async def _lifespan(self) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            self._engine.close()
+
+    async def _work(self) -> None:
+        """What takes runs, keeps leases and reaps; begins when the database answers."""
+        self._folders.prepare()
+        while True:
+            try:
+                async with self._database.connection() as connection:
+                    stack = await installations.get_stack(connection)
+                break
+            except Unavailable:
+                await asyncio.sleep(1)
+        place = replace(self._place, stack=stack)
+        preparer = self._preparer(stack)
+        settings = self._settings
+        self._dispatcher = Dispatcher(
+            self._database,
+            preparer,
+            place,
+            concurrency=settings.concurrency,
+            plugin_concurrency=settings.plugin_concurrency,
+            lease=self._lease,
+            finished=self._watch.finished,
+        )
+        reaper = Reaper(
+            self._database,
+            self._engine,
+            self._folders,
+            stack=stack,
+            lease=self._lease,
+            history=timedelta(days=settings.history_days),
+        )
+        prepare = self._dispatcher.prepare
+        await asyncio.gather(
+            _supervise("leases", self._dispatcher.keep_leases),
+            _supervise("dispatcher", self._dispatcher.run),
+            _supervise("reaper", reaper.run),
+            _supervise(
+                "preparer",
+                lambda: projecting.prepare_all(self._database, prepare, self._wake_preparer),
+            ),
+        )
+
+    def _preparer(self, stack: str) -> Preparer:
+        settings = self._settings
+        return Preparer(
+            registry=self._registry,
+            engine=self._engine,
+            folders=self._folders,
+            sealer=self._sealer,
+            builder_image=settings.builder_image,
+            index_url=settings.package_index_url,
+            build_seconds=settings.build_seconds,
+            stack=stack,
+            instance=self._instance,
+            # The builder writes as we do, so that we may rename and remove what it wrote.
+            user=(os.getuid(), os.getgid()) if os.getuid() else (BUILDER_UID, BUILDER_UID),
+        )
+
+    async def _check_engine(self) -> None:
+        """Raises: EngineDown."""
+        try:
+            await self._engine.ping()
+        except EngineDown:
+            metrics.ENGINE_UP.set(0)
+            raise
+        metrics.ENGINE_UP.set(1)
+
+    async def _read_proxy(self) -> None:
+        """The proxy has no network; its refusals are shown as ours."""
+        while True:
+            try:
+                page = await self._engine.read_page("/metrics")
+                for rule, count in _REFUSAL.findall(page):
+                    metrics.PROXY_REFUSALS.labels(rule).set(int(count))
+            except EngineDown:
+                metrics.ENGINE_UP.set(0)
+            await asyncio.sleep(PROXY_SECONDS)
+
+
+async def _supervise(name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """One that fails is started again, and the others do not notice."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("background_failed", work=name)
+            await asyncio.sleep(1)

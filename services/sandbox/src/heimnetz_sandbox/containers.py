@@ -1,0 +1,181 @@
+"""What the engine is asked for: every cap of a plugin's container, and of a builder's."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from heimnetz_sandbox import seccomp
+from heimnetz_sandbox.model import Limits
+
+OWNER_LABEL = "heimnetz.owner"
+OWNER = "sandbox"
+STACK_LABEL = "heimnetz.stack"
+RUN_LABEL = "heimnetz.run"
+INSTANCE_LABEL = "heimnetz.instance"
+PLUGIN_LABEL = "heimnetz.plugin"
+KIND_LABEL = "heimnetz.kind"
+
+_MIB = 1 << 20
+BUILD_BYTES = 384 * _MIB
+
+# The engine's own list, and /dev/mqueue, which it leaves writable. runc covers each with an empty
+# file or a read-only tmpfs.
+MASKED_PATHS = (
+    *("/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats"),
+    *("/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi"),
+    *("/sys/firmware", "/sys/devices/virtual/powercap", "/dev/mqueue"),
+)
+READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Labels by which orphans are told from what is in use."""
+
+    stack: str
+    instance: str
+    run: str
+    plugin: str
+    kind: str
+
+    @property
+    def name(self) -> str:
+        return f"heimnetz-{self.kind}-{self.run}"
+
+    def labels(self) -> dict[str, str]:
+        return {
+            OWNER_LABEL: OWNER,
+            STACK_LABEL: self.stack,
+            INSTANCE_LABEL: self.instance,
+            RUN_LABEL: self.run,
+            PLUGIN_LABEL: self.plugin,
+            KIND_LABEL: self.kind,
+        }
+
+
+@cache
+def _security() -> tuple[str, str]:
+    return ("no-new-privileges", f"seccomp={seccomp.profile_text(platform.machine())}")
+
+
+def plugin(
+    identity: Identity,
+    *,
+    image: str,
+    command: Sequence[str],
+    uid: int,
+    limits: Limits,
+    folders: Mapping[str, Path],
+    image_variables: Sequence[str],
+) -> dict[str, Any]:
+    """A container for one run; `folders` maps targets to folders of the run directory."""
+    own = f",uid={uid},gid={uid}"
+    return _container(
+        identity,
+        image=image,
+        command=command,
+        user=f"{uid}:{uid}",
+        mounts=[_bind(source, target) for target, source in folders.items()],
+        # A bare name takes the variable of the image away.
+        environment=list(image_variables),
+        host={
+            "NetworkMode": "none",
+            "Memory": limits.memory_bytes,
+            "MemorySwap": limits.memory_bytes,
+            "NanoCpus": int(limits.cpus * 1e9),
+            # Two more for the supervisor and for what the engine itself has in there at the start.
+            "PidsLimit": limits.processes + 2,
+            # When the host runs short, a plugin goes before anything else does.
+            "OomScoreAdj": 500,
+            "Ulimits": _ulimits(limits.open_files, max(limits.tmp_bytes, limits.output_bytes)),
+            "Tmpfs": {
+                "/tmp": _tmpfs(limits.tmp_bytes, limits.tmp_inodes, own),  # noqa: S108
+                "/out": _tmpfs(limits.output_bytes, limits.output_inodes, own),
+            },
+        },
+    )
+
+
+def builder(
+    identity: Identity,
+    *,
+    image: str,
+    command: Sequence[str],
+    user: tuple[int, int],
+    lock: Path,
+    out: Path,
+    index_url: str,
+) -> dict[str, Any]:
+    """The only container with a network. It unpacks wheels and executes nothing of theirs."""
+    uid, gid = user
+    return _container(
+        identity,
+        image=image,
+        command=command,
+        user=f"{uid}:{gid}",
+        mounts=[_bind(lock, "/in"), _bind(out, "/out", read_only=False)],
+        environment=[f"PIP_INDEX_URL={index_url}"] if index_url else [],
+        host={
+            "NetworkMode": "bridge",
+            "Memory": BUILD_BYTES + 256 * _MIB,
+            "MemorySwap": BUILD_BYTES + 256 * _MIB,
+            "NanoCpus": 1_000_000_000,
+            "PidsLimit": 64,
+            "OomScoreAdj": 500,
+            "Ulimits": _ulimits(512, 256 * _MIB),
+            "Tmpfs": {
+                "/tmp": _tmpfs(16 * _MIB, 256, f",uid={uid},gid={gid}"),  # noqa: S108
+                "/work": _tmpfs(BUILD_BYTES, 60_000, f",uid={uid},gid={gid}"),
+            },
+        },
+    )
+
+
+def _container(
+    identity: Identity,
+    *,
+    image: str,
+    command: Sequence[str],
+    user: str,
+    mounts: list[dict[str, Any]],
+    environment: list[str],
+    host: dict[str, Any],
+) -> dict[str, Any]:
+    return {
+        "Image": image,
+        "Entrypoint": [],
+        "Cmd": list(command),
+        "User": user,
+        "WorkingDir": "/",
+        "Hostname": "plugin",
+        "Env": environment,
+        "Labels": identity.labels(),
+        "HostConfig": {
+            **host,
+            "ReadonlyRootfs": True,
+            "CapDrop": ["ALL"],
+            "SecurityOpt": list(_security()),
+            # No /dev/shm at all: the run's memory is /tmp's and its own.
+            "IpcMode": "none",
+            "Mounts": mounts,
+            "MaskedPaths": list(MASKED_PATHS),
+            "ReadonlyPaths": list(READONLY_PATHS),
+            "LogConfig": {"Type": "none"},
+        },
+    }
+
+
+def _bind(source: Path, target: str, *, read_only: bool = True) -> dict[str, Any]:
+    return {"Type": "bind", "Source": str(source), "Target": target, "ReadOnly": read_only}
+
+
+def _tmpfs(size_bytes: int, inodes: int, owner: str) -> str:
+    return f"rw,noexec,nosuid,nodev,size={size_bytes},nr_inodes={inodes},mode=0700{owner}"
+
+
+def _ulimits(open_files: int, file_bytes: int) -> list[dict[str, Any]]:
+    values = {"nofile": open_files, "fsize": file_bytes, "core": 0, "msgqueue": 0}
+    return [{"Name": name, "Soft": value, "Hard": value} for name, value in values.items()]

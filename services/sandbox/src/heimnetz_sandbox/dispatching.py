@@ -1,0 +1,293 @@
+"""Takes waiting runs while there is room, and carries each to its outcome."""
+
+import asyncio
+import contextlib
+import functools
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+from heimnetz_common import outbox
+from heimnetz_common.database import Database
+from heimnetz_common.errors import HeimnetzError, NotFound, Unavailable
+from heimnetz_common.logs import get_logger
+from heimnetz_common.telemetry import traced
+from heimnetz_sandbox import ending, metrics
+from heimnetz_sandbox.errors import CannotPrepare, EngineDown, ImageMissing
+from heimnetz_sandbox.events import RunStarted
+from heimnetz_sandbox.model import Evidence, Installation, Outcome, Run, judge
+from heimnetz_sandbox.preparing import Preparer, secrets_of
+from heimnetz_sandbox.recording import Log, visible
+from heimnetz_sandbox.running import Execution, Place, Task
+from heimnetz_sandbox.store import installations, outputs, runs
+
+POLL_SECONDS = 0.5
+RETRY_SECONDS = 5.0
+MAX_ATTEMPTS = 60
+STOP_SECONDS = 8.0
+
+STOPPED_BECAUSE = {
+    Outcome.CANCELLED: "somebody cancelled the run",
+    Outcome.KILLED: "the version may not run any more",
+    Outcome.INTERRUPTED: "the sandbox was stopped",
+}
+
+log = get_logger(__name__)
+
+
+class LeaseLost(Exception):
+    """The run is not ours any more: we were silent for too long."""
+
+
+class Dispatcher:
+    """One per process. Its instance id is new at every start, so that old leases just expire."""
+
+    def __init__(
+        self,
+        database: Database,
+        preparer: Preparer,
+        place: Place,
+        *,
+        concurrency: int,
+        plugin_concurrency: int,
+        lease: timedelta,
+        finished: Callable[[str], None],
+    ) -> None:
+        self._database = database
+        self._preparer = preparer
+        self._place = place
+        self._concurrency = concurrency
+        self._plugin_concurrency = plugin_concurrency
+        self._lease = lease
+        self._finished = finished
+        self._wake = asyncio.Event()
+        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._executions: dict[str, Execution] = {}
+        metrics.SLOTS.set(concurrency)
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    async def run(self) -> None:
+        try:
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+                self._wake.clear()
+                try:
+                    await self._fill()
+                except (EngineDown, Unavailable) as error:
+                    log.warning("runs_wait", reason=error.detail)
+                    await asyncio.sleep(POLL_SECONDS)
+        finally:
+            await self._stop_all()
+
+    async def keep_leases(self) -> None:
+        """Renews what we hold, and hears what is to be stopped."""
+        pause = self._lease.total_seconds() / 6
+        while True:
+            try:
+                async with self._database.transaction() as connection:
+                    await installations.show_life(connection, self._place.instance)
+                    held = await runs.renew(connection, self._place.instance, self._lease)
+                    metrics.QUEUED.set(await runs.count_queued(connection))
+                for run_id, outcome in held.items():
+                    if outcome is not None:
+                        self.stop(run_id, outcome)
+            except HeimnetzError as error:
+                log.warning("leases_wait", reason=error.detail)
+            # A wish to stop must not wait for a lease's sixth.
+            await asyncio.sleep(min(pause, 1.0))
+
+    def stop(self, run_id: str, outcome: Outcome) -> None:
+        """At once when the run is here; otherwise its sandbox reads the wish in the database."""
+        execution = self._executions.get(run_id)
+        if execution is not None:
+            execution.stop(outcome, STOPPED_BECAUSE[outcome])
+
+    async def _fill(self) -> None:
+        while len(self._busy) < self._concurrency:
+            if not self._busy:
+                # An engine that is down keeps the queue; its runs would fail for no fault of theirs.
+                await self._place.engine.ping()
+            async with self._database.transaction() as connection:
+                run = await runs.claim(
+                    connection,
+                    owner=self._place.instance,
+                    lease=self._lease,
+                    plugin_concurrency=self._plugin_concurrency,
+                )
+            if run is None:
+                return
+            if run.attempts == 1:
+                metrics.QUEUE_WAIT.observe((datetime.now(UTC) - run.queued_at).total_seconds())
+            task = asyncio.create_task(self._carry(run), name=f"run-{run.id}")
+            self._busy[run.id] = task
+            metrics.RUNNING.set(len(self._busy))
+            task.add_done_callback(functools.partial(self._forget, run.id))
+
+    def _forget(self, run_id: str, _: "asyncio.Task[None]") -> None:
+        self._busy.pop(run_id, None)
+        metrics.RUNNING.set(len(self._busy))
+        self._wake.set()
+
+    async def _carry(self, run: Run) -> None:
+        with traced(run.traceparent):
+            try:
+                await self._carry_on(run)
+            except LeaseLost:
+                log.warning("lease_lost", run=run.id)
+            except Exception:
+                log.exception("run_failed", run=run.id)
+                await self._end(run, Outcome.ENGINE_ERROR, "the sandbox failed; its log says how")
+
+    async def _carry_on(self, run: Run) -> None:
+        try:
+            task = await self._prepare(run)
+        except (CannotPrepare, NotFound) as error:
+            await self._end(run, Outcome.REFUSED, error.detail)
+        except ImageMissing as error:
+            await self._end(run, Outcome.IMAGE_UNAVAILABLE, error.detail)
+        except (EngineDown, Unavailable) as error:
+            await self._try_later(run, error)
+        else:
+            await self._execute(run, task)
+
+    async def _try_later(self, run: Run, error: HeimnetzError) -> None:
+        if run.attempts >= MAX_ATTEMPTS:
+            await self._end(run, Outcome.ENGINE_ERROR, f"given up: {error.detail}")
+            return
+        log.warning("run_waits", run=run.id, reason=error.detail)
+        async with self._database.transaction() as connection:
+            delay = timedelta(seconds=RETRY_SECONDS)
+            await runs.release(connection, run.id, self._place.instance, delay)
+
+    async def _prepare(self, run: Run) -> Task:
+        """Raises: CannotPrepare, NotFound, EngineDown, Unavailable."""
+        async with self._database.connection() as connection:
+            installation = await installations.get(connection, run.plugin)
+            block = await installations.find_block(connection, run.plugin, installation.version)
+            files = await outputs.list_inputs(connection, run.id)
+            document = json.loads(await runs.get_input(connection, run.id))
+        if block is not None:
+            raise CannotPrepare(f"{run.plugin} {installation.version} may not run: {block}")
+        if installation.sha256 != run.sha256:
+            raise CannotPrepare("another version was installed while the run waited")
+        ready = await self._preparer.ensure(installation, self._keep)
+        assert ready.program is not None
+        configuration = self._preparer.open_configuration(ready)
+        key = ready.program.dependencies
+        return Task(
+            run=run,
+            installation=ready,
+            program=ready.program,
+            code=self._place.folders.code(ready.sha256),
+            dependencies=None if key is None else self._place.folders.dependencies(key),
+            configuration=configuration,
+            secrets=secrets_of(ready.program, configuration),
+            input=document,
+            files=files,
+        )
+
+    async def prepare(self, plugin: str) -> None:
+        """Ahead of the first run, so that it does not wait. Raises: as `_prepare`."""
+        async with self._database.connection() as connection:
+            installation = await installations.get(connection, plugin)
+        await self._preparer.ensure(installation, self._keep)
+
+    async def _keep(self, installation: Installation) -> None:
+        async with self._database.transaction() as connection:
+            await installations.set_prepared(connection, installation)
+
+    async def _execute(self, run: Run, task: Task) -> None:
+        execution = Execution(self._place, task)
+        self._executions[run.id] = execution
+        writer = LogWriter(self._database, run.id)
+        try:
+            evidence = await execution.run(lambda: self._announce(run), writer.flush)
+        finally:
+            self._executions.pop(run.id, None)
+        outcome, reason = judge(evidence)
+        if outcome is not Outcome.OK:
+            execution.log.say(f"{outcome}: {reason}")
+        await self._end(run, outcome, reason, evidence, writer=writer, run_log=execution.log)
+
+    async def _announce(self, run: Run) -> None:
+        """Raises: LeaseLost."""
+        event = RunStarted(
+            run_id=run.id, plugin=run.plugin, version=run.version, trigger=run.trigger
+        )
+        async with self._database.transaction() as connection:
+            if not await runs.mark_started(connection, run.id, self._place.instance):
+                raise LeaseLost
+            subject = f"{run.plugin}/{run.id}"
+            await outbox.append(connection, event, service="sandbox", subject=subject)
+
+    async def _end(
+        self,
+        run: Run,
+        outcome: Outcome,
+        reason: str | None,
+        evidence: Evidence | None = None,
+        *,
+        writer: "LogWriter | None" = None,
+        run_log: Log | None = None,
+    ) -> None:
+        """Tried until the database has it or the lease is lost: the outcome must not be."""
+
+        async def write() -> Run | None:
+            if writer is not None and run_log is not None:
+                await writer.flush(run_log)
+            async with self._database.transaction() as connection:
+                return await ending.end(
+                    connection,
+                    run.id,
+                    owner=self._place.instance,
+                    outcome=outcome,
+                    reason=None if reason is None else visible(reason)[:2000],
+                    evidence=evidence,
+                )
+
+        finished = await _insist(write)
+        if finished is None:
+            raise LeaseLost
+        ending.count(finished)
+        self._finished(run.id)
+        log.info("run_finished", run=run.id, plugin=run.plugin, outcome=str(outcome), reason=reason)
+
+    async def _stop_all(self) -> None:
+        for execution in list(self._executions.values()):
+            execution.stop(Outcome.INTERRUPTED, STOPPED_BECAUSE[Outcome.INTERRUPTED])
+        if self._busy:
+            await asyncio.wait(list(self._busy.values()), timeout=STOP_SECONDS)
+
+
+class LogWriter:
+    """Writes what waits in a log; a line is let go of when the database has it."""
+
+    def __init__(self, database: Database, run_id: str) -> None:
+        self._database = database
+        self._run_id = run_id
+        self._written = 0
+        self._lock = asyncio.Lock()
+
+    async def flush(self, run_log: Log) -> None:
+        async with self._lock:
+            lines = list(run_log.pending)
+            if not lines:
+                return
+            async with self._database.transaction() as connection:
+                await outputs.add_lines(connection, self._run_id, self._written, lines)
+            del run_log.pending[: len(lines)]
+            self._written += len(lines)
+
+
+async def _insist(write: Callable[[], Awaitable[Run | None]]) -> Run | None:
+    pause = 0.2
+    while True:
+        try:
+            return await write()
+        except HeimnetzError as error:
+            log.warning("outcome_waits", reason=error.detail)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 5.0)

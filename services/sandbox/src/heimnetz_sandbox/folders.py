@@ -1,0 +1,137 @@
+"""The run directory, which has the same path here and on the host.
+
+    code/<sha256>/          a package's files, read-only
+    deps/<key>/             dependencies of one lock for one runtime
+    runs/<run>/in, socket   what one container is given
+    builds/<build>/in, out  what one builder is given
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from heimnetz_sandbox.model import InputFile
+
+
+class Folders:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def prepare(self) -> None:
+        for name in ("code", "deps", "runs", "builds"):
+            folder = self.root / name
+            folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+            # Others may pass through to what they know the name of, and list nothing.
+            folder.chmod(0o711)
+
+    def code(self, sha256: str) -> Path:
+        return self.root / "code" / sha256
+
+    def dependencies(self, key: str) -> Path:
+        return self.root / "deps" / key
+
+    def make_run(self, run_id: str, files: Sequence[InputFile]) -> Path:
+        folder = self.root / "runs" / run_id
+        shutil.rmtree(folder, ignore_errors=True)
+        for part in ("in", "socket"):
+            _make(folder / part)
+        for file in files:
+            path = folder / "in" / file.name
+            path.write_bytes(file.data)
+            path.chmod(0o644)
+        return folder
+
+    def make_build(self, build: str, lock: bytes, user: tuple[int, int]) -> Path:
+        folder = self.root / "builds" / build
+        for part in ("in", "out"):
+            _make(folder / part)
+        if os.getuid() != user[0]:
+            os.chown(folder / "out", *user)
+        path = folder / "in" / "requirements.lock"
+        path.write_bytes(lock)
+        path.chmod(0o644)
+        return folder
+
+    def store_code(self, sha256: str, files: Mapping[str, bytes]) -> None:
+        """Writes beside and renames, so that a folder is whole or absent."""
+        temporary = self.root / "code" / f".{uuid.uuid4().hex}"
+        _make(temporary)
+        for name, data in files.items():
+            path = temporary / name
+            for parent in reversed(path.relative_to(temporary).parents[:-1]):
+                _make(temporary / parent)
+            path.write_bytes(data)
+            path.chmod(0o644)
+        self._publish(temporary, self.code(sha256), is_replaced=True)
+
+    def store_dependencies(self, key: str, source: Path) -> None:
+        # What the builder wrote has its umask, and goes where everybody may read.
+        self._publish(source, self.dependencies(key), is_replaced=False)
+
+    def remove_run(self, run_id: str) -> None:
+        shutil.rmtree(self.root / "runs" / run_id, ignore_errors=True)
+
+    def remove_build(self, build: str) -> None:
+        shutil.rmtree(self.root / "builds" / build, ignore_errors=True)
+
+    def list_runs(self) -> list[str]:
+        return [entry.name for entry in (self.root / "runs").iterdir()]
+
+    def list_code(self) -> list[str]:
+        return [entry.name for entry in (self.root / "code").iterdir()]
+
+    def remove_code(self, name: str) -> None:
+        shutil.rmtree(self.root / "code" / name, ignore_errors=True)
+
+    def _publish(self, source: Path, target: Path, *, is_replaced: bool) -> None:
+        old = target.with_name(f".{uuid.uuid4().hex}")
+        if is_replaced:
+            with contextlib.suppress(FileNotFoundError):
+                target.rename(old)
+        try:
+            source.rename(target)
+        except OSError:
+            # Another sandbox was faster, with the same content.
+            if not target.is_dir():
+                raise
+            shutil.rmtree(source, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def tree_digest(files: Mapping[str, bytes]) -> str:
+    """One digest over names and contents."""
+    whole = hashlib.sha256()
+    for name in sorted(files):
+        whole.update(f"{hashlib.sha256(files[name]).hexdigest()} {name}\n".encode())
+    return whole.hexdigest()
+
+
+def read_tree(folder: Path) -> dict[str, bytes]:
+    """Raises: OSError."""
+    found = {}
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = Path(parent, name)
+            data = b"\0link" if path.is_symlink() else path.read_bytes()
+            found[str(path.relative_to(folder))] = data
+    return found
+
+
+def signature(folder: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """Changes whenever a file does: nobody but root can set a file's ctime back."""
+    facts = []
+    for parent, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            path = os.path.join(parent, name)  # noqa: PTH118  hot: once before every start
+            status = os.lstat(path)
+            facts.append((path, status.st_size, status.st_ctime_ns, status.st_ino))
+    return tuple(sorted(facts))
+
+
+def _make(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)

@@ -1,0 +1,229 @@
+"""Runs, installations, limits, outcomes, and the rule that tells outcomes apart."""
+
+import re
+import signal
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from heimnetz_sandbox.errors import InvalidFile
+
+FIRST_PLUGIN_UID = 20_000
+PLUGIN_UIDS = 40_000
+MAX_INPUT_BYTES = 1024 * 1024
+MAX_FILES_BYTES = 20 * 1024 * 1024
+MAX_FILES = 32
+
+_FILE_NAME = re.compile(r"[^\x00-\x1f\x7f/\\]{1,200}")
+
+
+class Outcome(StrEnum):
+    OK = "ok"
+    ERROR = "error"
+    TIMEOUT = "timeout"
+    CPU_LIMIT = "cpu_limit"
+    OUT_OF_MEMORY = "out_of_memory"
+    PIDS_LIMIT = "pids_limit"
+    DISK_LIMIT = "disk_limit"
+    OUTPUT_LIMIT = "output_limit"
+    CANCELLED = "cancelled"
+    REFUSED = "refused"
+    INTERRUPTED = "interrupted"
+    IMAGE_UNAVAILABLE = "image_unavailable"
+    ENGINE_ERROR = "engine_error"
+    KILLED = "killed"
+
+
+class State(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    FINISHED = "finished"
+
+
+class Trigger(StrEnum):
+    HTTP = "http"
+    CRON = "cron"
+    EVENT = "event"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Caps of one run; the defaults are the architecture page's."""
+
+    memory_bytes: int = 128 << 20
+    cpus: float = 0.5
+    cpu_seconds: float | None = None
+    processes: int = 64
+    open_files: int = 64
+    wall_seconds: float = 30.0
+    tmp_bytes: int = 32 << 20
+    tmp_inodes: int = 1024
+    result_bytes: int = 1 << 20
+    log_bytes: int = 256 << 10
+    output_bytes: int = 32 << 20
+    output_inodes: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What of a package the sandbox needs to run it. Known once the package was prepared."""
+
+    runtime: str
+    entry_point: str
+    limits: Limits
+    tree_sha256: str
+    secret_pointers: tuple[str, ...] = ()
+    dependencies: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """`number` is the installation's own for ever, so that its user is nobody else's."""
+
+    plugin: str
+    version: str
+    sha256: str
+    number: int
+    triggers: Mapping[str, Any]
+    is_installed: bool = True
+    program: Program | None = None
+    failure: str | None = None
+    configuration: bytes | None = field(default=None, repr=False)
+
+    @property
+    def uid(self) -> int:
+        return FIRST_PLUGIN_UID + self.number % PLUGIN_UIDS
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    name: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFile:
+    name: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """`stream` is stdout, stderr, log (the plugin's own) or sandbox (ours)."""
+
+    at: datetime
+    stream: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A run that somebody asks for; `input` is JSON text in UTF-8."""
+
+    plugin: str
+    trigger: Trigger
+    input: bytes
+    files: tuple[InputFile, ...] = ()
+    requested_by: str = ""
+    idempotency_key: str | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    id: str
+    plugin: str
+    version: str
+    sha256: str
+    trigger: str
+    state: State
+    outcome: Outcome | None
+    reason: str | None
+    queued_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    duration_seconds: float | None
+    peak_memory_bytes: int | None
+    cpu_seconds: float | None
+    exit_code: int | None
+    traceparent: str
+    log_truncated: bool
+    attempts: int
+
+    @property
+    def trace_id(self) -> str:
+        return self.traceparent.split("-")[1]
+
+
+@dataclass(slots=True)
+class Evidence:
+    """What was seen of a run, from inside (which may lie) and from outside."""
+
+    result: str | None = None
+    cause: str | None = None
+    reason: str | None = None
+    violation: str | None = None
+    has_ended: bool = False
+    exit_code: int | None = None
+    exit_signal: int = 0
+    is_oom_killed: bool = False
+    has_hit_pids: bool = False
+    stopped_by: Outcome | None = None
+    stopped_because: str = ""
+    peak_memory_bytes: int | None = None
+    cpu_seconds: float | None = None
+    log_truncated: bool = False
+    files: list[OutputFile] = field(default_factory=list)
+
+
+def judge(evidence: Evidence) -> tuple[Outcome, str | None]:
+    """The outcome, and in words why; what we did to the run outweighs what the run says."""
+    if evidence.stopped_by is not None:
+        return evidence.stopped_by, evidence.stopped_because
+    if evidence.violation is not None:
+        return Outcome.ERROR, evidence.violation
+    if evidence.result is not None and evidence.has_ended:
+        return Outcome.OK, None
+    reason = evidence.reason or _ending(evidence)
+    if evidence.is_oom_killed or evidence.cause == "out_of_memory":
+        return Outcome.OUT_OF_MEMORY, "the plugin needed more memory than its limit"
+    if evidence.cause == "output_limit":
+        return Outcome.OUTPUT_LIMIT, reason
+    if evidence.cause == "disk_limit" or evidence.exit_signal == signal.SIGXFSZ:
+        return Outcome.DISK_LIMIT, reason
+    if evidence.has_hit_pids:
+        return Outcome.PIDS_LIMIT, reason
+    return Outcome.ERROR, reason
+
+
+def _ending(evidence: Evidence) -> str:
+    if evidence.exit_signal:
+        try:
+            name = signal.Signals(evidence.exit_signal).name
+        except ValueError:
+            name = f"signal {evidence.exit_signal}"
+        return f"the plugin was ended by {name}"
+    code = "" if evidence.exit_code is None else f" (status {evidence.exit_code})"
+    return f"the plugin ended without a result{code}"
+
+
+def new_run_id(now: datetime) -> str:
+    """A UUID of version 7 (RFC 9562): sorts by time."""
+    random = uuid.uuid4().int
+    milliseconds = int(now.timestamp() * 1000) & (1 << 48) - 1
+    low = random & (1 << 62) - 1 | 0b10 << 62
+    return str(uuid.UUID(int=milliseconds << 80 | 7 << 76 | (random >> 64 & 0xFFF) << 64 | low))
+
+
+def check_file_names(names: list[str]) -> None:
+    """Raises: InvalidFile."""
+    if len(names) > MAX_FILES:
+        raise InvalidFile(f"a run takes at most {MAX_FILES} files")
+    for name in names:
+        if not _FILE_NAME.fullmatch(name) or name in (".", "..") or len(name.encode()) > 255:
+            raise InvalidFile(f"{name[:100]!r} is not a plain file name")
+    if len({name.casefold() for name in names}) != len(names):
+        raise InvalidFile("two files have the same name")

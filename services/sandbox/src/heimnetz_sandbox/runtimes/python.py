@@ -1,0 +1,7 @@
+"""Python: the runner is runtimes/python/runner.py of this service's folder."""
+
+NAME = "python"
+ABI = "cpython-3.13"
+# -I keeps the image's environment and the working directory out of the search path.
+COMMAND = ("python3", "-I", "/opt/heimnetz/runner.py")
+BUILD_COMMAND = ("python3", "-I", "/opt/heimnetz/builder.py")

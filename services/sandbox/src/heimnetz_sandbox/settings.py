@@ -1,0 +1,55 @@
+"""What the sandbox is told."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from heimnetz_common.settings import ServiceSettings
+
+
+class SandboxSettings(ServiceSettings):
+    model_config = SettingsConfigDict(env_prefix="HEIMNETZ_SANDBOX_")
+    service: ClassVar[str] = "sandbox"
+
+    registry_url: str = Field(default="https://registry:8000", description="base URL of the registry")
+    run_dir: Path = Field(
+        default=Path("/var/lib/heimnetz/run"),
+        description="directory for code and sockets, the same path here and on the host",
+    )
+    engine_socket: Path = Field(
+        default=Path("/run/heimnetz/engine/engine.sock"), description="socket of the engine proxy"
+    )
+    cgroup_root: Path = Field(
+        default=Path("/run/heimnetz/cgroup"), description="the host's /sys/fs/cgroup, read-only"
+    )
+    runtime_python_image: str = Field(
+        default="heimnetz/runtime-python:0.1.0", description="image that Python plugins run in"
+    )
+    builder_image: str = Field(
+        default="heimnetz/builder:0.1.0", description="image that fetches dependencies"
+    )
+    package_index_url: str = Field(
+        default="", description="index of Python packages; empty means pip's own default"
+    )
+    concurrency: int = Field(default=4, ge=1, le=64, description="runs at the same time")
+    plugin_concurrency: int = Field(
+        default=2, ge=1, le=64, description="runs of one plugin at the same time"
+    )
+    queue_limit: int = Field(
+        default=200, ge=1, le=100_000, description="runs that may wait, of all plugins together"
+    )
+    plugin_queue_limit: int = Field(
+        default=50, ge=1, le=100_000, description="runs of one plugin that may wait"
+    )
+    lease_seconds: float = Field(
+        default=60, ge=1, le=600, description="time after which a silent sandbox's runs end"
+    )
+    start_seconds: float = Field(
+        default=20, ge=1, le=300, description="time for a container to start and a plugin to load"
+    )
+    build_seconds: float = Field(
+        default=300, ge=5, le=3600, description="time for fetching a plugin's dependencies"
+    )
+    history_days: int = Field(default=30, ge=1, le=3650, description="age at which runs go")

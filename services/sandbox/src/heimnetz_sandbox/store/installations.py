@@ -1,0 +1,221 @@
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from heimnetz_common.database import Connection
+from heimnetz_sandbox.errors import PluginNotInstalled
+from heimnetz_sandbox.model import Installation, Limits, Program
+
+
+async def get_stack(connection: Connection) -> str:
+    """The identity of this database, so that two stacks on one engine know their containers."""
+    return str(await connection.fetchval("SELECT stack FROM identity"))
+
+
+async def announce(
+    connection: Connection,
+    *,
+    plugin: str,
+    version: str,
+    sha256: str,
+    triggers: dict[str, Any],
+    at: datetime,
+) -> bool:
+    """Whether the announcement is news; an older one than what is known changes nothing."""
+    row = await connection.fetchrow(
+        """
+        INSERT INTO installations (plugin, version, sha256, triggers, is_installed, announced_at)
+        VALUES ($1, $2, $3, $4, true, $5)
+            ON CONFLICT ON CONSTRAINT installations_key DO UPDATE
+           SET version = excluded.version,
+               sha256 = excluded.sha256,
+               triggers = excluded.triggers,
+               is_installed = true,
+               announced_at = excluded.announced_at,
+               configuration = NULL,
+               failure = NULL
+         WHERE installations.announced_at <= excluded.announced_at
+     RETURNING number
+        """,
+        plugin,
+        version,
+        sha256,
+        triggers,
+        at,
+    )
+    return row is not None
+
+
+async def remove(connection: Connection, plugin: str, at: datetime) -> None:
+    """Leaves the row: its number, and with it the user, belongs to this plugin for ever."""
+    await connection.execute(
+        """
+        INSERT INTO installations (plugin, version, sha256, triggers, is_installed, announced_at)
+        VALUES ($1, '', repeat('0', 64), '{}', false, $2)
+            ON CONFLICT ON CONSTRAINT installations_key DO UPDATE
+           SET is_installed = false,
+               announced_at = excluded.announced_at,
+               configuration = NULL
+         WHERE installations.announced_at <= excluded.announced_at
+        """,
+        plugin,
+        at,
+    )
+
+
+async def set_blocked(
+    connection: Connection,
+    *,
+    plugin: str,
+    version: str,
+    reason: str,
+    at: datetime,
+    is_blocked: bool,
+) -> None:
+    await connection.execute(
+        """
+        INSERT INTO blocked_versions (plugin, version, reason, announced_at, is_blocked)
+        VALUES ($1, $2, $3, $4, $5)
+            ON CONFLICT ON CONSTRAINT blocked_versions_key DO UPDATE
+           SET reason = excluded.reason,
+               announced_at = excluded.announced_at,
+               is_blocked = excluded.is_blocked
+         WHERE blocked_versions.announced_at <= excluded.announced_at
+        """,
+        plugin,
+        version,
+        reason,
+        at,
+        is_blocked,
+    )
+
+
+async def find_block(connection: Connection, plugin: str, version: str) -> str | None:
+    """Why the version must not run, or None."""
+    reason = await connection.fetchval(
+        """
+        SELECT reason
+          FROM blocked_versions
+         WHERE plugin = $1
+           AND version = $2
+           AND is_blocked
+        """,
+        plugin,
+        version,
+    )
+    return None if reason is None else str(reason)
+
+
+_COLUMNS = """
+    plugin, number, version, sha256, triggers, is_installed, prepared_sha256, program, failure,
+    configuration
+"""
+
+
+async def get(connection: Connection, plugin: str) -> Installation:
+    """Raises: PluginNotInstalled."""
+    row = await connection.fetchrow(
+        f"SELECT {_COLUMNS} FROM installations WHERE plugin = $1 AND is_installed",  # noqa: S608
+        plugin,
+    )
+    if row is None:
+        raise PluginNotInstalled(plugin)
+    return _installation(row)
+
+
+async def list_installed(connection: Connection) -> list[Installation]:
+    rows = await connection.fetch(
+        f"SELECT {_COLUMNS} FROM installations WHERE is_installed ORDER BY plugin"  # noqa: S608
+    )
+    return [_installation(row) for row in rows]
+
+
+async def list_digests(connection: Connection) -> set[str]:
+    """The packages that may still be run: installed, or of a run that is not over."""
+    rows = await connection.fetch(
+        """
+        SELECT sha256 FROM installations WHERE is_installed
+         UNION
+        SELECT sha256 FROM runs WHERE state <> 'finished'
+        """
+    )
+    return {row["sha256"] for row in rows}
+
+
+async def set_prepared(connection: Connection, installation: Installation) -> None:
+    """Only while the same package is still the installed one."""
+    program = installation.program
+    await connection.execute(
+        """
+        UPDATE installations
+           SET prepared_sha256 = $2,
+               program = $3,
+               failure = $4,
+               configuration = coalesce($5, configuration)
+         WHERE plugin = $1
+           AND sha256 = $2
+        """,
+        installation.plugin,
+        installation.sha256,
+        None if program is None else asdict(program),
+        installation.failure,
+        installation.configuration,
+    )
+
+
+def _installation(row: asyncpg.Record) -> Installation:
+    program = None
+    if row["program"] is not None and row["prepared_sha256"] == row["sha256"]:
+        document = row["program"]
+        program = Program(
+            runtime=document["runtime"],
+            entry_point=document["entry_point"],
+            limits=Limits(**document["limits"]),
+            tree_sha256=document["tree_sha256"],
+            secret_pointers=tuple(document["secret_pointers"]),
+            dependencies=document["dependencies"],
+        )
+    return Installation(
+        plugin=row["plugin"],
+        version=row["version"],
+        sha256=row["sha256"],
+        number=row["number"],
+        triggers=row["triggers"],
+        is_installed=row["is_installed"],
+        program=program,
+        failure=row["failure"],
+        configuration=row["configuration"],
+    )
+
+
+async def show_life(connection: Connection, instance: str) -> None:
+    await connection.execute(
+        """
+        INSERT INTO instances (id, seen_at)
+        VALUES ($1, clock_timestamp())
+            ON CONFLICT ON CONSTRAINT instances_key DO UPDATE
+           SET seen_at = excluded.seen_at
+        """,
+        instance,
+    )
+
+
+async def list_silent(
+    connection: Connection, instances: Sequence[str], silence: timedelta
+) -> set[str]:
+    """Which of these sandboxes have shown no life for so long, or never did."""
+    rows = await connection.fetch(
+        """
+        SELECT asked.id
+          FROM unnest($1::text[]) AS asked (id)
+          LEFT JOIN instances ON instances.id = asked.id
+         WHERE instances.seen_at IS NULL
+            OR instances.seen_at < clock_timestamp() - $2::interval
+        """,
+        list(instances),
+        silence,
+    )
+    return {row["id"] for row in rows}

@@ -1,0 +1,370 @@
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from heimnetz_common.database import Connection
+from heimnetz_sandbox.errors import RunNotFound
+from heimnetz_sandbox.model import Evidence, Installation, Outcome, Request, Run, State
+
+_COLUMNS = """
+    id, plugin, version, sha256, trigger, state, outcome, reason, queued_at, started_at,
+    finished_at, duration_seconds, peak_memory_bytes, cpu_seconds, exit_code, traceparent,
+    log_truncated, attempts
+"""
+
+
+async def add(
+    connection: Connection,
+    run_id: str,
+    request: Request,
+    installation: Installation,
+    *,
+    request_sha256: str,
+    traceparent: str,
+) -> bool:
+    """Whether the run is new; not when its idempotency key was used before."""
+    added = await connection.fetchval(
+        """
+        INSERT INTO runs (id, plugin, version, sha256, trigger, requested_by, idempotency_key,
+                          request_sha256, traceparent, input)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            ON CONFLICT (plugin, requested_by, idempotency_key) DO NOTHING
+     RETURNING 1
+        """,
+        run_id,
+        request.plugin,
+        installation.version,
+        installation.sha256,
+        str(request.trigger),
+        request.requested_by,
+        request.idempotency_key,
+        request_sha256,
+        traceparent,
+        request.input,
+    )
+    return added is not None
+
+
+async def add_files(
+    connection: Connection, run_id: str, direction: str, files: Sequence[tuple[str, bytes]]
+) -> None:
+    await connection.executemany(
+        "INSERT INTO run_files (run_id, direction, name, data) VALUES ($1, $2, $3, $4)",
+        [(run_id, direction, name, data) for name, data in files],
+    )
+
+
+async def find_by_key(
+    connection: Connection, request: Request
+) -> tuple[str, str] | None:
+    """The run and the digest of the request that used the key first."""
+    row = await connection.fetchrow(
+        """
+        SELECT id, request_sha256
+          FROM runs
+         WHERE plugin = $1
+           AND requested_by = $2
+           AND idempotency_key = $3
+        """,
+        request.plugin,
+        request.requested_by,
+        request.idempotency_key,
+    )
+    return None if row is None else (row["id"], row["request_sha256"])
+
+
+async def count_waiting(connection: Connection, plugin: str) -> tuple[int, int]:
+    """How many wait: of all plugins, and of this one."""
+    row = await connection.fetchrow(
+        """
+        SELECT count(*) AS together, count(*) FILTER (WHERE plugin = $1) AS own
+          FROM runs
+         WHERE state = 'queued'
+        """,
+        plugin,
+    )
+    assert row is not None
+    return row["together"], row["own"]
+
+
+async def get(connection: Connection, run_id: str) -> Run:
+    """Raises: RunNotFound."""
+    row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM runs WHERE id = $1", run_id)  # noqa: S608
+    if row is None:
+        raise RunNotFound(run_id)
+    return _run(row)
+
+
+async def get_result(connection: Connection, run_id: str) -> bytes | None:
+    result = await connection.fetchval("SELECT result FROM runs WHERE id = $1", run_id)
+    return None if result is None else bytes(result)
+
+
+async def get_input(connection: Connection, run_id: str) -> bytes:
+    return bytes(await connection.fetchval("SELECT input FROM runs WHERE id = $1", run_id))
+
+
+async def list_runs(
+    connection: Connection,
+    *,
+    plugin: str | None,
+    outcome: str | None,
+    before: str | None,
+    limit: int,
+) -> list[Run]:
+    rows = await connection.fetch(
+        f"""
+        SELECT {_COLUMNS}
+          FROM runs
+         WHERE ($1::text IS NULL OR plugin = $1)
+           AND ($2::text IS NULL OR outcome = $2)
+           AND ($3::text IS NULL OR id < $3)
+         ORDER BY id DESC
+         LIMIT $4
+        """,  # noqa: S608  columns of ours
+        plugin,
+        outcome,
+        before,
+        limit,
+    )
+    return [_run(row) for row in rows]
+
+
+async def claim(
+    connection: Connection, *, owner: str, lease: timedelta, plugin_concurrency: int
+) -> Run | None:
+    row = await connection.fetchrow(
+        f"""
+        UPDATE runs
+           SET state = 'running',
+               lease_owner = $1,
+               lease_expires_at = clock_timestamp() + $2::interval,
+               attempts = attempts + 1
+         WHERE id = (
+               SELECT id
+                 FROM runs AS waiting
+                WHERE state = 'queued'
+                  AND not_before <= clock_timestamp()
+                  AND (SELECT count(*)
+                         FROM runs AS busy
+                        WHERE busy.state = 'running'
+                          AND busy.plugin = waiting.plugin) < $3
+                ORDER BY queued_at
+                  FOR UPDATE SKIP LOCKED
+                LIMIT 1)
+     RETURNING {_COLUMNS}
+        """,  # noqa: S608  columns of ours
+        owner,
+        lease,
+        plugin_concurrency,
+    )
+    return None if row is None else _run(row)
+
+
+async def release(connection: Connection, run_id: str, owner: str, delay: timedelta) -> None:
+    """Back into the queue, for what cannot be done now but may be later."""
+    await connection.execute(
+        """
+        UPDATE runs
+           SET state = 'queued',
+               lease_owner = NULL,
+               lease_expires_at = NULL,
+               not_before = clock_timestamp() + $3::interval
+         WHERE id = $1
+           AND state = 'running'
+           AND lease_owner = $2
+        """,
+        run_id,
+        owner,
+        delay,
+    )
+
+
+async def renew(connection: Connection, owner: str, lease: timedelta) -> dict[str, Outcome | None]:
+    """Our runs, and with what outcome somebody wants them stopped."""
+    rows = await connection.fetch(
+        """
+        UPDATE runs
+           SET lease_expires_at = clock_timestamp() + $2::interval
+         WHERE state = 'running'
+           AND lease_owner = $1
+     RETURNING id, stop_outcome
+        """,
+        owner,
+        lease,
+    )
+    return {
+        row["id"]: Outcome(row["stop_outcome"]) if row["stop_outcome"] else None for row in rows
+    }
+
+
+async def mark_started(connection: Connection, run_id: str, owner: str) -> bool:
+    status = await connection.execute(
+        """
+        UPDATE runs
+           SET started_at = clock_timestamp()
+         WHERE id = $1
+           AND state = 'running'
+           AND lease_owner = $2
+        """,
+        run_id,
+        owner,
+    )
+    return status == "UPDATE 1"
+
+
+async def finish(
+    connection: Connection,
+    run_id: str,
+    *,
+    owner: str | None,
+    outcome: Outcome,
+    reason: str | None,
+    evidence: Evidence,
+) -> Run | None:
+    """The finished run, or None where it is not `owner`'s (None: nobody's, still queued)."""
+    row = await connection.fetchrow(
+        f"""
+        UPDATE runs
+           SET state = 'finished',
+               outcome = $3,
+               reason = $4,
+               result = $5,
+               finished_at = clock_timestamp(),
+               duration_seconds = extract(epoch FROM clock_timestamp() - started_at),
+               peak_memory_bytes = $6,
+               cpu_seconds = $7,
+               exit_code = $8,
+               log_truncated = $9,
+               lease_owner = NULL,
+               lease_expires_at = NULL,
+               input = NULL
+         WHERE id = $1
+           AND state <> 'finished'
+           AND lease_owner IS NOT DISTINCT FROM $2
+     RETURNING {_COLUMNS}
+        """,  # noqa: S608  columns of ours
+        run_id,
+        owner,
+        str(outcome),
+        reason,
+        None if evidence.result is None else evidence.result.encode(),
+        evidence.peak_memory_bytes,
+        evidence.cpu_seconds,
+        evidence.exit_code,
+        evidence.log_truncated,
+    )
+    return None if row is None else _run(row)
+
+
+async def drop_inputs(connection: Connection, run_id: str) -> None:
+    await connection.execute(
+        "DELETE FROM run_files WHERE run_id = $1 AND direction = 'in'", run_id
+    )
+
+
+async def stop(connection: Connection, run_id: str, outcome: Outcome) -> None:
+    await connection.execute(
+        "UPDATE runs SET stop_outcome = $2 WHERE id = $1 AND state = 'running'",
+        run_id,
+        str(outcome),
+    )
+
+
+async def list_unfinished(connection: Connection, plugin: str, version: str | None) -> list[Run]:
+    rows = await connection.fetch(
+        f"""
+        SELECT {_COLUMNS}
+          FROM runs
+         WHERE state <> 'finished'
+           AND plugin = $1
+           AND ($2::text IS NULL OR version = $2)
+        """,  # noqa: S608  columns of ours
+        plugin,
+        version,
+    )
+    return [_run(row) for row in rows]
+
+
+async def list_expired(connection: Connection) -> list[tuple[Run, str]]:
+    """Runs whose sandbox fell silent, with that sandbox."""
+    rows = await connection.fetch(
+        f"""
+        SELECT {_COLUMNS}, lease_owner
+          FROM runs
+         WHERE state = 'running'
+           AND lease_expires_at < clock_timestamp()
+        """  # noqa: S608  columns of ours
+    )
+    return [(_run(row), row["lease_owner"]) for row in rows]
+
+
+async def list_live(connection: Connection, run_ids: Sequence[str]) -> set[str]:
+    """Which of these are running under a lease that holds."""
+    rows = await connection.fetch(
+        """
+        SELECT id
+          FROM runs
+         WHERE id = ANY($1::text[])
+           AND state = 'running'
+           AND lease_expires_at >= clock_timestamp()
+        """,
+        list(run_ids),
+    )
+    return {row["id"] for row in rows}
+
+
+async def count_queued(connection: Connection) -> int:
+    return int(await connection.fetchval("SELECT count(*) FROM runs WHERE state = 'queued'"))
+
+
+async def purge(connection: Connection, age: timedelta) -> int:
+    status = await connection.execute(
+        "DELETE FROM runs WHERE state = 'finished' AND finished_at < now() - $1::interval", age
+    )
+    await connection.execute("DELETE FROM cron_slots WHERE slot_at < now() - $1::interval", age)
+    return int(status.split()[-1])
+
+
+async def take_slot(
+    connection: Connection, plugin: str, schedule: str, slot_at: datetime, run_id: str
+) -> bool:
+    """Whether the slot is ours; the unique key lets one sandbox have it, once."""
+    taken: Any = await connection.fetchval(
+        """
+        INSERT INTO cron_slots (plugin, schedule, slot_at, run_id)
+        VALUES ($1, $2, $3, $4)
+            ON CONFLICT ON CONSTRAINT cron_slots_once DO NOTHING
+     RETURNING 1
+        """,
+        plugin,
+        schedule,
+        slot_at,
+        run_id,
+    )
+    return taken is not None
+
+
+def _run(row: asyncpg.Record) -> Run:
+    return Run(
+        id=row["id"],
+        plugin=row["plugin"],
+        version=row["version"],
+        sha256=row["sha256"],
+        trigger=row["trigger"],
+        state=State(row["state"]),
+        outcome=None if row["outcome"] is None else Outcome(row["outcome"]),
+        reason=row["reason"],
+        queued_at=row["queued_at"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        duration_seconds=row["duration_seconds"],
+        peak_memory_bytes=row["peak_memory_bytes"],
+        cpu_seconds=row["cpu_seconds"],
+        exit_code=row["exit_code"],
+        traceparent=row["traceparent"],
+        log_truncated=row["log_truncated"],
+        attempts=row["attempts"],
+    )
