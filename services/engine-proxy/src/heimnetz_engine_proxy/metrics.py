@@ -1,4 +1,4 @@
-"""Counters and the log of refusals, in Prometheus' text format; a client library is not needed."""
+"""Counters and the log of refusals, in Prometheus' text format without a library for it."""
 
 import json
 import sys
@@ -11,32 +11,26 @@ recent: deque[dict[str, object]] = deque(maxlen=100)
 
 
 def log(level: str, event: str, **fields: object) -> dict[str, object]:
-    line = {"timestamp": datetime.now(UTC).isoformat(), "level": level, "service": "engine-proxy"}
-    entry = {**line, "event": event, **fields}
-    print(json.dumps(entry), file=sys.stderr, flush=True)  # noqa: T201
-    return entry
+    moment = datetime.now(UTC).isoformat()
+    entry = {"timestamp": moment, "level": level, "service": "engine-proxy", "event": event}
+    print(json.dumps(entry | fields), file=sys.stderr, flush=True)  # noqa: T201
+    return entry | fields
 
 
 def refused(rule: str, detail: str, method: str, target: str) -> None:
     refusals[rule] += 1
     # The target is hostile text: bounded here, escaped by JSON.
-    shown = target[:200]
-    recent.append(log("warning", "refused", rule=rule, detail=detail, method=method, target=shown))
-
-
-def answered(route: str, status: int) -> None:
-    requests[route, status] += 1
+    recent.append(
+        log("warning", "refused", rule=rule, detail=detail, what=f"{method} {target:.200}")
+    )
 
 
 def exposition() -> str:
     lines = ["# TYPE heimnetz_engine_proxy_requests_total counter"]
-    lines += [
-        f'heimnetz_engine_proxy_requests_total{{route="{route}",status="{status}"}} {count}'
-        for (route, status), count in sorted(requests.items())
-    ]
+    for (route, status), count in sorted(requests.items()):
+        labels = f'route="{route}",status="{status}"'
+        lines.append(f"heimnetz_engine_proxy_requests_total{{{labels}}} {count}")
     lines.append("# TYPE heimnetz_engine_proxy_refusals_total counter")
-    lines += [
-        f'heimnetz_engine_proxy_refusals_total{{rule="{rule}"}} {count}'
-        for rule, count in sorted(refusals.items())
-    ]
+    for rule, count in sorted(refusals.items()):
+        lines.append(f'heimnetz_engine_proxy_refusals_total{{rule="{rule}"}} {count}')
     return "\n".join(lines) + "\n"

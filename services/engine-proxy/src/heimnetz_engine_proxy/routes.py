@@ -2,127 +2,89 @@
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode
-
-from heimnetz_engine_proxy.errors import Refused
 
 OWNER = "heimnetz.owner"
 OWNER_VALUE = "sandbox"
 
-_VERSION = r"(?:/v1\.\d{1,2})?"
-_ID = r"(?P<container>[0-9a-f]{64})"
-_SIGNAL = re.compile(r"SIGKILL|SIGTERM|KILL|TERM|9|15")
-_NAME = re.compile(r"heimnetz-[a-z0-9][a-z0-9-]{0,80}")
-_SECONDS = re.compile(r"\d{1,3}")
-_FLAG = re.compile(r"0|1|true|false|True|False")
-_CONDITION = re.compile(r"not-running|next-exit|removed")
+
+class Refused(Exception):
+    """What the rules do not allow; `rule` is from a small closed set and labels the counter."""
+
+    def __init__(self, rule: str, detail: str, status: int = 403) -> None:
+        super().__init__(detail)
+        self.rule, self.detail, self.status = rule, detail, status
 
 
-@dataclass(frozen=True)
-class Route:
-    name: str
-    method: str
-    path: re.Pattern[str]
-    query: Mapping[str, re.Pattern[str] | None]
-    has_body: bool = False
+_FLAG = r"0|1|true|false|True|False"
+_ONE = r"/containers/(?P<container>[0-9a-f]{64})"
+_FILTERS = "filters"
 
-
-def _route(
-    name: str,
-    method: str,
-    path: str,
-    query: Mapping[str, re.Pattern[str] | None] | None = None,
-    *,
-    has_body: bool = False,
-) -> Route:
-    return Route(name, method, re.compile(_VERSION + path), query or {}, has_body)
-
-
-# A query value of None is judged by a function of its own below.
-ALL = (
-    _route("ping", "GET", "/_ping"),
-    _route("version", "GET", "/version"),
-    _route("image", "GET", r"/images/(?P<image>[a-z0-9][a-z0-9._:/-]{0,200})/json"),
-    _route(
-        "list",
+# Method and path, and the query parameters with what each may be.
+ALL: dict[str, tuple[str, str, dict[str, str]]] = {
+    "ping": ("GET", "/_ping", {}),
+    "version": ("GET", "/version", {}),
+    "image": ("GET", r"/images/(?P<image>[a-z0-9][a-z0-9._:/-]{0,200})/json", {}),
+    "list": (
         "GET",
         "/containers/json",
-        {"all": _FLAG, "filters": None, "limit": re.compile(r"-?\d{1,4}"), "size": _FLAG}
-        | {"trunc_cmd": _FLAG},
+        {"all": _FLAG, "limit": r"-?\d{1,4}", "size": "0", "trunc_cmd": "0", "filters": _FILTERS},
     ),
-    _route("create", "POST", "/containers/create", {"name": _NAME}, has_body=True),
-    _route("inspect", "GET", f"/containers/{_ID}/json"),
-    _route("start", "POST", f"/containers/{_ID}/start"),
-    _route("stop", "POST", f"/containers/{_ID}/stop", {"t": _SECONDS}),
-    _route("kill", "POST", f"/containers/{_ID}/kill", {"signal": _SIGNAL}),
-    _route("wait", "POST", f"/containers/{_ID}/wait", {"condition": _CONDITION}),
-    _route("remove", "DELETE", f"/containers/{_ID}", {"v": _FLAG, "link": None, "force": _FLAG}),
-)
+    "create": ("POST", "/containers/create", {"name": r"heimnetz-[a-z0-9][a-z0-9-]{0,80}"}),
+    "inspect": ("GET", f"{_ONE}/json", {}),
+    "start": ("POST", f"{_ONE}/start", {}),
+    "stop": ("POST", f"{_ONE}/stop", {"t": r"\d{1,3}"}),
+    "kill": ("POST", f"{_ONE}/kill", {"signal": "(SIG)?(KILL|TERM)|9|15"}),
+    "wait": ("POST", f"{_ONE}/wait", {"condition": "not-running|next-exit|removed"}),
+    "remove": ("DELETE", _ONE, {"v": _FLAG, "link": "0|false|False", "force": _FLAG}),
+}
 
 
 @dataclass(frozen=True)
 class Request:
-    route: Route
-    path: str
-    query: dict[str, str]
+    name: str
+    method: str
+    target: str
     container: str | None
     image: str | None
-
-    @property
-    def target(self) -> str:
-        return self.path + ("?" + urlencode(self.query) if self.query else "")
 
 
 def match(method: str, target: str) -> Request:
     """Raises: Refused."""
     path, _, query = target.partition("?")
     # Percent signs never occur in the paths we serve, so nothing is decoded, twice or at all.
-    if not target.isascii() or re.search(r"[%\\#;]|//|/\.", path) or not path.startswith("/"):
+    if not target.isascii() or re.search(r"[%\\#;]|//|/\.", path):
         raise Refused("path", "the path is not a plain one")
-    for route in ALL:
-        found = route.path.fullmatch(path)
-        if found is not None and route.method == method:
+    for name, (wanted, pattern, parameters) in ALL.items():
+        found = re.fullmatch(rf"(?:/v1\.\d{{1,2}})?{pattern}", path)
+        if found is not None and wanted == method:
+            asked = _query(name, parameters, query)
+            whole = f"{path}?{urlencode(asked)}" if asked else path
             groups = found.groupdict()
-            return Request(
-                route, path, _query(route, query), groups.get("container"), groups.get("image")
-            )
+            return Request(name, method, whole, groups.get("container"), groups.get("image"))
     raise Refused("path", "no plugin container needs this request")
 
 
-def _query(route: Route, text: str) -> dict[str, str]:
+def _query(name: str, parameters: dict[str, str], text: str) -> dict[str, str]:
     try:
         pairs = parse_qsl(text, strict_parsing=bool(text), keep_blank_values=True, max_num_fields=8)
-    except ValueError as error:
+        query = dict(pairs)
+        if len(query) != len(pairs):
+            raise ValueError("repeated")
+        if name == "list":
+            query[_FILTERS] = _filters(json.loads(query.get(_FILTERS, "{}")))
+    except (ValueError, RecursionError) as error:
         raise Refused("query", "the query cannot be read") from error
-    query: dict[str, str] = {}
-    for key, value in pairs:
-        if key in query or key not in route.query:
-            raise Refused("query", f"query parameter {key!r} is repeated or not known")
-        query[key] = _value(key, value, route.query[key])
-    if route.name == "list" and "filters" not in query:
-        raise Refused("foreign-container", "only containers of the sandbox may be listed")
+    for key, value in query.items():
+        if key != _FILTERS and not re.fullmatch(parameters.get(key, ""), value):
+            raise Refused("query", f"query parameter {key!r} is not known or has a wrong value")
     return query
 
 
-def _value(key: str, value: str, pattern: re.Pattern[str] | None) -> str:
-    if key == "filters":
-        return _filters(value)
-    if key == "link" and value in ("0", "False", "false"):
-        return value
-    if pattern is None or not pattern.fullmatch(value):
-        raise Refused("query", f"query parameter {key!r} has a value that is not allowed")
-    return value
-
-
-def _filters(text: str) -> str:
-    try:
-        filters = json.loads(text)
-        labels = filters["label"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise Refused("query", "the filters cannot be read") from error
-    known = set(filters) <= {"label", "status"}
-    if not known or not isinstance(labels, list) or f"{OWNER}={OWNER_VALUE}" not in labels:
+def _filters(filters: object) -> str:
+    labels = filters.get("label") if isinstance(filters, dict) else None
+    if not isinstance(labels, list) or f"{OWNER}={OWNER_VALUE}" not in labels:
         raise Refused("foreign-container", "only containers of the sandbox may be listed")
-    return json.dumps(filters)
+    # Labels alone are passed on; the engine joins them with "and".
+    return json.dumps({"label": [str(label) for label in labels]})
