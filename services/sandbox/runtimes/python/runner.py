@@ -21,6 +21,7 @@ import stat
 import struct
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -32,8 +33,10 @@ CHUNK_BYTES = 64 * 1024
 FILE_CHUNK_BYTES = 192 * 1024
 HEADER = struct.Struct(">I")
 PR_SET_DUMPABLE = 4
+OF_WORKER = (b'{"type": "log"', b'{"type": "ready"', b'{"type": "result"', b'{"type": "error"')
 SEARCHED = ("/plugin/src", "/plugin", "/deps")
-ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8"}
+TMP = "/tmp"  # noqa: S108  a tmpfs of this container alone
+ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": TMP, "LANG": "C.UTF-8"}
 
 
 def encode(frame: dict[str, Any]) -> bytes:
@@ -63,44 +66,46 @@ class Frames:
         return frames
 
 
+def first_frame(read: Callable[[int], bytes], frames: Frames) -> bytes:
+    while data := read(CHUNK_BYTES):
+        for frame in frames.feed(data):
+            return frame
+    os._exit(0)
+
+
 def set_dumpable(value: int) -> None:
     """0 keeps other processes of the same user out of /proc/<pid>/{mem,environ,fd}: prctl(2)."""
     ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, value, 0, 0, 0)
-
-
-# --- the worker: from here on to the supervisor, the plugin's own process ---
 
 
 class Worker:
     """Imports the plugin, says that it is ready, makes one call, ends."""
 
     def __init__(self, load: dict[str, Any], calls: int, answers: int) -> None:
-        self.load = load
-        self.calls = calls
-        self.answers = answers
+        self.load, self.calls, self.answers = load, calls, answers
 
     def live(self) -> NoReturn:
         try:
             function = self.find_function()
             self.say({"type": "ready"})
-            call = json.loads(self.read_call())
+            call = json.loads(first_frame(lambda size: os.read(self.calls, size), Frames(1 << 30)))
             text = json.dumps(
                 function(call["input"], self.context(call)), ensure_ascii=False, allow_nan=False
             )
             text.encode("utf-8")
             if len(text) > self.load["result_bytes"]:
                 self.fail("output_limit", "the result is larger than its limit")
-            self.say({"type": "result", "json": text})
+            else:
+                self.say({"type": "result", "json": text})
         except BaseException as error:  # noqa: BLE001  the edge of the plugin: everything ends here
             self.report(error)
         with contextlib.suppress(BaseException):
             sys.stdout.flush()
             sys.stderr.flush()
-        # Threads and exit hooks that the plugin left behind must not hold the run up.
-        os._exit(0)
+        os._exit(0)  # threads and exit hooks of the plugin must not hold the run up
 
     def find_function(self) -> Any:
-        sys.path[:0] = [folder for folder in SEARCHED if os.path.isdir(folder)]
+        sys.path[:0] = [folder for folder in SEARCHED if Path(folder).is_dir()]
         sys.path.append("/opt/heimnetz")
         module, _, name = self.load["entry_point"].partition(":")
         return getattr(importlib.import_module(module), name)
@@ -112,22 +117,16 @@ class Worker:
             out=OUT,
             run_id=call["run_id"],
             trace_id=call["trace_id"],
-            log=self.log,
+            log=lambda message, /: self.say({"type": "log", "text": f"{message}\n"}),
         )
-
-    def log(self, message: object, /) -> None:
-        self.say({"type": "log", "text": str(message) + "\n"})
 
     def report(self, error: BaseException) -> None:
         with contextlib.suppress(BaseException):
             traceback.print_exception(error)
-        kind = type(error).__name__
+        cause = "out_of_memory" if isinstance(error, MemoryError) else "error"
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
-            self.fail("disk_limit", f"{kind}: {error}")
-        elif isinstance(error, MemoryError):
-            self.fail("out_of_memory", f"{kind}: {error}")
-        else:
-            self.fail("error", f"{kind}: {error}")
+            cause = "disk_limit"
+        self.fail(cause, f"{type(error).__name__}: {error}")
 
     def fail(self, cause: str, reason: str) -> None:
         self.say({"type": "error", "cause": cause, "reason": reason[:2000]})
@@ -137,33 +136,21 @@ class Worker:
         while data:
             data = data[os.write(self.answers, data) :]
 
-    def read_call(self) -> bytes:
-        frames = Frames(1 << 30)
-        while data := os.read(self.calls, CHUNK_BYTES):
-            for frame in frames.feed(data):
-                os.close(self.calls)
-                return frame
-        raise EOFError("no call came")
-
 
 def become_worker(load: dict[str, Any], ends: dict[str, tuple[int, int]]) -> NoReturn:
     null = os.open("/dev/null", os.O_RDONLY)
-    for source, target in ((null, 0), (ends["stdout"][1], 1), (ends["stderr"][1], 2)):
+    for target, source in enumerate((null, ends["stdout"][1], ends["stderr"][1])):
         os.dup2(source, target)
     calls, answers = ends["calls"][0], ends["answers"][1]
-    for descriptor in map(int, os.listdir("/proc/self/fd")):
-        if descriptor > 2 and descriptor not in (calls, answers):
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
+    low, high = sorted((calls, answers))
+    for first, last in ((3, low), (low + 1, high), (high + 1, 1 << 16)):
+        os.closerange(first, last)
     set_dumpable(1)
     os.environ.clear()
     os.environ.update(ENVIRONMENT)
-    os.chdir("/tmp")
+    os.chdir(TMP)
     sys.argv = ["plugin"]
     Worker(load, calls, answers).live()
-
-
-# --- the supervisor ---
 
 
 class Supervisor:
@@ -171,17 +158,15 @@ class Supervisor:
         self.connection = connection
         self.incoming = Frames(64 << 20)
         self.answers = Frames(0)
-        self.decoders = {
-            name: codecs.getincrementaldecoder("utf-8")("backslashreplace")
-            for name in ("stdout", "stderr")
-        }
+        decoder = codecs.getincrementaldecoder("utf-8")
+        self.decoders = {name: decoder("backslashreplace") for name in ("stdout", "stderr")}
         self.selector = selectors.DefaultSelector()
         self.pending = bytearray()
         self.ends: dict[str, tuple[int, int]] = {}
 
     def run(self) -> None:
         self.send({"type": "hello", "protocol": PROTOCOL, "runtime": sys.version.split()[0]})
-        load = json.loads(self.receive())
+        load = json.loads(first_frame(self.connection.recv, self.incoming))
         self.answers.max_bytes = load["max_frame_bytes"]
         worker = self.start(load)
         watch = os.pidfd_open(worker)
@@ -198,7 +183,7 @@ class Supervisor:
         self.send({"type": "exit", "code": max(code, 0), "signal": max(-code, 0)})
         self.send_files()
         self.send({"type": "end"})
-        # The sandbox reads our counters and hangs up; only then may the container vanish.
+        # Only when the sandbox has read our counters and hung up may the container vanish.
         while self.connection.recv(CHUNK_BYTES):
             pass
 
@@ -210,7 +195,7 @@ class Supervisor:
         for name, (read, write) in self.ends.items():
             kept, other = (write, read) if name == "calls" else (read, write)
             os.close(other)
-            os.set_blocking(kept, False)  # noqa: FBT003
+            os.set_blocking(kept, False)
             if name != "calls":
                 self.selector.register(kept, selectors.EVENT_READ, name)
         return worker
@@ -234,8 +219,7 @@ class Supervisor:
     def hear_sandbox(self) -> None:
         data = self.connection.recv(CHUNK_BYTES)
         if not data:
-            # The sandbox is gone, and nobody waits for an answer.
-            os._exit(0)
+            os._exit(0)  # the sandbox is gone, and nobody waits for an answer
         for frame in self.incoming.feed(data):
             self.pending += HEADER.pack(len(frame)) + frame
             with contextlib.suppress(KeyError):
@@ -265,10 +249,12 @@ class Supervisor:
             return bool(data)
         try:
             for frame in self.answers.feed(data):
+                if not frame.startswith(OF_WORKER):
+                    raise OverflowError
                 self.connection.sendall(HEADER.pack(len(frame)) + frame)
         except OverflowError:
             self.answers.max_bytes = -1
-            self.send({"type": "error", "cause": "output_limit", "reason": "a frame is too large"})
+            self.send({"type": "error", "cause": "output_limit", "reason": "too large a frame"})
             return False
         return bool(data)
 
@@ -287,7 +273,7 @@ class Supervisor:
                 descriptor = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             except OSError:
                 continue
-            with open(descriptor, "rb") as file:
+            with os.fdopen(descriptor, "rb") as file:
                 if stat.S_ISREG(os.fstat(descriptor).st_mode):
                     self.send({"type": "file", "name": entry.name})
                     while data := file.read(FILE_CHUNK_BYTES):
@@ -295,12 +281,6 @@ class Supervisor:
 
     def send(self, frame: dict[str, Any]) -> None:
         self.connection.sendall(encode(frame))
-
-    def receive(self) -> bytes:
-        while data := self.connection.recv(CHUNK_BYTES):
-            for frame in self.incoming.feed(data):
-                return frame
-        os._exit(0)
 
 
 def main() -> None:

@@ -39,7 +39,9 @@ log = get_logger(__name__)
 PROXY_SECONDS = 10.0
 # Of the sandbox in the compose file; a sandbox that runs as root must not build as root.
 BUILDER_UID = 10_003
-_REFUSAL = re.compile(r'^heimnetz_engine_proxy_refusals_total\{rule="([a-z-]+)"\} (\d+)$', re.M)
+_REFUSAL = re.compile(
+    r'^heimnetz_engine_proxy_refusals_total\{rule="([a-z-]+)"\} (\d+)$', re.MULTILINE
+)
 
 
 def create(settings: SandboxSettings) -> FastAPI:

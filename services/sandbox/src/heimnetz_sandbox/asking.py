@@ -46,9 +46,7 @@ class Queue:
         self._wake()
         return asked
 
-    async def ask_for_slot(
-        self, request: Request, schedule: str, slot_at: datetime
-    ) -> bool:
+    async def ask_for_slot(self, request: Request, schedule: str, slot_at: datetime) -> bool:
         """Whether the cron slot was free; it is taken, and its run queued, together."""
         async with self._database.transaction() as connection:
             installation = await installations.get(connection, request.plugin)

@@ -108,7 +108,7 @@ class Dispatcher:
     async def _fill(self) -> None:
         while len(self._busy) < self._concurrency:
             if not self._busy:
-                # An engine that is down keeps the queue; its runs would fail for no fault of theirs.
+                # While the engine is down runs wait: they would fail for no fault of theirs.
                 await self._place.engine.ping()
             async with self._database.transaction() as connection:
                 run = await runs.claim(

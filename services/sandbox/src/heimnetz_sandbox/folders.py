@@ -1,9 +1,9 @@
 """The run directory, which has the same path here and on the host.
 
-    code/<sha256>/          a package's files, read-only
-    deps/<key>/             dependencies of one lock for one runtime
-    runs/<run>/in, socket   what one container is given
-    builds/<build>/in, out  what one builder is given
+code/<sha256>/          a package's files, read-only
+deps/<key>/             dependencies of one lock for one runtime
+runs/<run>/in, socket   what one container is given
+builds/<build>/in, out  what one builder is given
 """
 
 import contextlib

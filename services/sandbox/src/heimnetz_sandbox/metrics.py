@@ -49,6 +49,4 @@ PROXY_REFUSALS = Gauge(
     "heimnetz_sandbox_engine_refusals", "Requests that the engine proxy refused, by rule.", ["rule"]
 )
 BUILDS = Counter("heimnetz_sandbox_builds_total", "Dependency builds by outcome.", ["outcome"])
-MASKED = Counter(
-    "heimnetz_sandbox_secrets_masked_total", "Secrets masked in logs.", ["plugin"]
-)
+MASKED = Counter("heimnetz_sandbox_secrets_masked_total", "Secrets masked in logs.", ["plugin"])

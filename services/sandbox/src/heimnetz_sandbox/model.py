@@ -187,16 +187,17 @@ def judge(evidence: Evidence) -> tuple[Outcome, str | None]:
         return Outcome.ERROR, evidence.violation
     if evidence.result is not None and evidence.has_ended:
         return Outcome.OK, None
-    reason = evidence.reason or _ending(evidence)
     if evidence.is_oom_killed or evidence.cause == "out_of_memory":
         return Outcome.OUT_OF_MEMORY, "the plugin needed more memory than its limit"
+    return _failure(evidence), evidence.reason or _ending(evidence)
+
+
+def _failure(evidence: Evidence) -> Outcome:
     if evidence.cause == "output_limit":
-        return Outcome.OUTPUT_LIMIT, reason
+        return Outcome.OUTPUT_LIMIT
     if evidence.cause == "disk_limit" or evidence.exit_signal == signal.SIGXFSZ:
-        return Outcome.DISK_LIMIT, reason
-    if evidence.has_hit_pids:
-        return Outcome.PIDS_LIMIT, reason
-    return Outcome.ERROR, reason
+        return Outcome.DISK_LIMIT
+    return Outcome.PIDS_LIMIT if evidence.has_hit_pids else Outcome.ERROR
 
 
 def _ending(evidence: Evidence) -> str:

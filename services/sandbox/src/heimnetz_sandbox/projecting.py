@@ -53,14 +53,10 @@ async def unblock(connection: Connection, *, plugin: str, version: str, at: date
     )
 
 
-async def _stop_runs(
-    connection: Connection, plugin: str, version: str | None, reason: str
-) -> None:
+async def _stop_runs(connection: Connection, plugin: str, version: str | None, reason: str) -> None:
     for run in await runs.list_unfinished(connection, plugin, version):
         if run.state is State.QUEUED:
-            await ending.end(
-                connection, run.id, owner=None, outcome=Outcome.REFUSED, reason=reason
-            )
+            await ending.end(connection, run.id, owner=None, outcome=Outcome.REFUSED, reason=reason)
         else:
             # Whoever runs it reads this when it renews its lease.
             await runs.stop(connection, run.id, Outcome.KILLED)
@@ -103,7 +99,7 @@ async def prepare_all(
     wake: asyncio.Event,
     pause_seconds: float = 10.0,
 ) -> None:
-    """Fetches what is installed ahead of its first run, again and again while something is amiss."""
+    """Fetches what is installed ahead of its first run, and again while something is amiss."""
     while True:
         try:
             async with database.connection() as connection:

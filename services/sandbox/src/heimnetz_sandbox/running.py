@@ -196,7 +196,8 @@ class Execution:
         talk = Conversation(reader, writer, limits=self._limits, log=self.log, stop=self.stop)
         seen = talk.evidence
         seen.stopped_by, seen.stopped_because = (
-            self.evidence.stopped_by, self.evidence.stopped_because,
+            self.evidence.stopped_by,
+            self.evidence.stopped_because,
         )
         self.evidence = seen
         talking = asyncio.create_task(self._talk(talk))

@@ -13,7 +13,9 @@ class SandboxSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="HEIMNETZ_SANDBOX_")
     service: ClassVar[str] = "sandbox"
 
-    registry_url: str = Field(default="https://registry:8000", description="base URL of the registry")
+    registry_url: str = Field(
+        default="https://registry:8000", description="base URL of the registry"
+    )
     run_dir: Path = Field(
         default=Path("/var/lib/heimnetz/run"),
         description="directory for code and sockets, the same path here and on the host",

@@ -158,9 +158,7 @@ def _shown(line: LogLine) -> str:
     return f"{line.at.isoformat(timespec='milliseconds')} {line.stream} {line.text}"
 
 
-async def _lines(
-    database: Database, run_id: str, after: int
-) -> AsyncIterator[tuple[int, LogLine]]:
+async def _lines(database: Database, run_id: str, after: int) -> AsyncIterator[tuple[int, LogLine]]:
     while True:
         async with database.connection() as connection:
             found = await outputs.list_lines(connection, run_id, after, _LINES_AT_ONCE)

@@ -44,7 +44,9 @@ class RunView(BaseModel):
     log_truncated: bool
 
     @classmethod
-    def of(cls, run: Run, result: bytes | None = None, files: list[FileFacts] | None = None) -> Self:
+    def of(
+        cls, run: Run, result: bytes | None = None, files: list[FileFacts] | None = None
+    ) -> Self:
         return cls(
             id=run.id,
             plugin=run.plugin,

@@ -56,9 +56,7 @@ async def add_files(
     )
 
 
-async def find_by_key(
-    connection: Connection, request: Request
-) -> tuple[str, str] | None:
+async def find_by_key(connection: Connection, request: Request) -> tuple[str, str] | None:
     """The run and the digest of the request that used the key first."""
     row = await connection.fetchrow(
         """
@@ -260,9 +258,7 @@ async def finish(
 
 
 async def drop_inputs(connection: Connection, run_id: str) -> None:
-    await connection.execute(
-        "DELETE FROM run_files WHERE run_id = $1 AND direction = 'in'", run_id
-    )
+    await connection.execute("DELETE FROM run_files WHERE run_id = $1 AND direction = 'in'", run_id)
 
 
 async def stop(connection: Connection, run_id: str, outcome: Outcome) -> None:
