@@ -1,0 +1,46 @@
+"""One module a check; the docstring of the module is the page that explains it."""
+
+from heimnetz_audit.checks import (
+    code_injection,
+    command_injection,
+    cross_site_scripting,
+    deserialisation,
+    insecure_cookie,
+    ldap_injection,
+    log_injection,
+    open_redirect,
+    path_traversal,
+    permissions,
+    regex_injection,
+    request_forgery,
+    sql_injection,
+    template_injection,
+    trust_boundary,
+    weak_hash,
+    weak_randomness,
+    xml_entities,
+    xpath_injection,
+)
+from heimnetz_audit.model.checks import Check
+
+ALL: tuple[Check, ...] = (
+    code_injection.CHECK,
+    command_injection.CHECK,
+    cross_site_scripting.CHECK,
+    deserialisation.CHECK,
+    insecure_cookie.CHECK,
+    ldap_injection.CHECK,
+    log_injection.CHECK,
+    open_redirect.CHECK,
+    path_traversal.CHECK,
+    permissions.CHECK,
+    regex_injection.CHECK,
+    request_forgery.CHECK,
+    sql_injection.CHECK,
+    template_injection.CHECK,
+    trust_boundary.CHECK,
+    weak_hash.CHECK,
+    weak_randomness.CHECK,
+    xml_entities.CHECK,
+    xpath_injection.CHECK,
+)

@@ -1,0 +1,7 @@
+"""One module a format, each with `render(report) -> str`, the same bytes for the same report."""
+
+from heimnetz_audit.reporters import json, jsonl, markdown, sarif, text
+
+ALL = {"json": json, "jsonl": jsonl, "sarif": sarif, "text": text, "markdown": markdown}
+
+__all__ = ["ALL", "json", "jsonl", "markdown", "sarif", "text"]

@@ -1,0 +1,24 @@
+"""One finding a line, for other programs."""
+
+import json
+
+from heimnetz_audit.model import Report
+
+
+def render(report: Report) -> str:
+    return "".join(
+        json.dumps(
+            {
+                "file": finding.file,
+                "line": finding.line,
+                "end_line": finding.end_line,
+                "rule": finding.rule,
+                "cwe": finding.cwe,
+                "severity": finding.severity.label,
+                "confidence": str(finding.confidence),
+            },
+            ensure_ascii=True,
+        )
+        + "\n"
+        for finding in report.findings
+    )

@@ -1,0 +1,102 @@
+"""SARIF 2.1.0, which code hosts and editors read."""
+
+import json
+from typing import Any, Final
+from urllib.parse import quote
+
+from heimnetz_audit.checks import ALL
+from heimnetz_audit.model import Finding, Report, Severity, Step
+
+_LEVELS: Final = {
+    Severity.INFO: "note",
+    Severity.LOW: "note",
+    Severity.MEDIUM: "warning",
+    Severity.HIGH: "error",
+    Severity.CRITICAL: "error",
+}
+#: GitHub's scale for `security-severity`, 0 to 10.
+_NUMBERS: Final = {
+    Severity.INFO: "0.0",
+    Severity.LOW: "3.0",
+    Severity.MEDIUM: "5.5",
+    Severity.HIGH: "8.0",
+    Severity.CRITICAL: "9.5",
+}
+
+
+def render(report: Report) -> str:
+    rules = sorted({finding.rule for finding in report.findings})
+    run = {
+        "tool": {
+            "driver": {
+                "name": "heimnetz-audit",
+                "semanticVersion": report.engine_version,
+                "rules": [_rule(rule) for rule in rules],
+            }
+        },
+        "columnKind": "unicodeCodePoints",
+        "invocations": [
+            {
+                "executionSuccessful": True,
+                "toolExecutionNotifications": [
+                    {
+                        "level": "warning",
+                        "message": {"text": f"{unknown.check}: {unknown.why}"},
+                        "locations": [_file_location(unknown.file)] if unknown.file else [],
+                    }
+                    for unknown in report.unknowns
+                ],
+            }
+        ],
+        "results": [_result(finding, rules.index(finding.rule)) for finding in report.findings],
+        "properties": {"score": report.score, "grade": report.grade},
+    }
+    document = {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [run],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=True) + "\n"
+
+
+def _rule(rule: str) -> dict[str, Any]:
+    check = next((check for check in ALL if check.rule == rule), None)
+    if check is None:
+        return {"id": rule}
+    tags = ["security", *([f"external/cwe/cwe-{check.cwe:03d}"] if check.cwe else [])]
+    return {
+        "id": rule,
+        "shortDescription": {"text": check.title},
+        "help": {"text": check.remedy},
+        "properties": {"tags": tags, "security-severity": _NUMBERS[check.severity]},
+    }
+
+
+def _result(finding: Finding, index: int) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "ruleId": finding.rule,
+        "ruleIndex": index,
+        "level": _LEVELS[finding.severity],
+        "message": {"text": finding.message},
+        "locations": [_location(finding.file, finding.line, finding.end_line)],
+        "properties": {"confidence": str(finding.confidence), "cwe": finding.cwe},
+    }
+    if finding.flow:
+        steps = [{"location": _step(step)} for step in finding.flow]
+        found["codeFlows"] = [{"threadFlows": [{"locations": steps}]}]
+    return found
+
+
+def _file_location(file: str) -> dict[str, Any]:
+    return {"physicalLocation": {"artifactLocation": {"uri": quote(file)}}}
+
+
+def _location(file: str, line: int, end_line: int) -> dict[str, Any]:
+    location = _file_location(file)
+    region = {"startLine": max(line, 1), "endLine": max(end_line, line, 1)}
+    location["physicalLocation"]["region"] = region
+    return location
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return _location(step.file, step.line, step.line) | {"message": {"text": step.text}}

@@ -1,0 +1,159 @@
+"""The walk through a program: which functions it enters, with what, and what it answers."""
+
+import ast
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from heimnetz_audit.model.code import ClassCode, FunctionCode, PythonModule
+from heimnetz_audit.model.findings import Unknown
+from heimnetz_audit.model.values import Call, Value
+from heimnetz_audit.tracing import entering
+from heimnetz_audit.tracing.calling import apply, instantiate, walk_function
+from heimnetz_audit.tracing.engine import BudgetSpent, Engine, Frame, Program
+from heimnetz_audit.tracing.evaluating import EXPRESSIONS
+from heimnetz_audit.tracing.executing import STATEMENTS
+from heimnetz_audit.tracing.heap import State
+
+#: Steps that one module may take in all; what is left over is reported.
+MODULE_STEPS: Final = 1_500_000
+MODULES_HELD: Final = 200
+
+
+@dataclass(slots=True)
+class Walk:
+    """One walk through the modules of a package; `observe` hears of every call it reaches."""
+
+    program: Program
+    observe: Callable[[Call], None]
+    libraries: frozenset[str] = frozenset()
+    triggers: frozenset[str] = frozenset()
+    unknowns: list[Unknown] = field(default_factory=list)
+    _frames: dict[str, Frame] = field(default_factory=dict)
+    _engine: Engine = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._engine = Engine(
+            self.program, EXPRESSIONS, STATEMENTS, self.observe, self.libraries, self._load, apply
+        )
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """Lets go of modules whose trees are no longer held."""
+        for path in paths:
+            self._frames.pop(path, None)
+
+    def module(self, module: PythonModule) -> None:
+        """Walks the body of a module and then every function that nobody entered yet."""
+        engine = self._engine
+        engine.walked = set()
+        engine.frames = []
+        first = len(engine.defined)
+        self._frames.pop(module.path, None)
+        self._load(engine, module)
+        done = first
+        spent = 0
+        while done < len(engine.defined):
+            code, decorators = engine.defined[done]
+            done += 1
+            if code.module is not module:
+                continue
+            if spent > MODULE_STEPS:
+                self._report(module, "too much code for one audit")
+                break
+            self._enter(code, decorators)
+            spent += engine.steps
+        engine.defined.clear()
+
+    def _enter(self, code: FunctionCode, decorators: list[ast.expr]) -> None:
+        engine = self._engine
+        is_entry = entering.is_entry(code, decorators)
+        if id(code.node) in engine.walked and not is_entry:
+            return
+        engine.steps = 0
+        closure = code.closure if isinstance(code.closure, Frame) else None
+        frame = Frame(code.module, code, closure)
+        engine.frames = [Frame(code.module, None, None)]
+        try:
+            state = State({}, engine.heap())
+            self._bind_self(state, code)
+            state.env.update(entering.parameters(engine, state, code, decorators))
+            value, end = walk_function(engine, state, frame)
+            if end is not None:
+                entering.observe_result(engine, end, code, decorators, value, frame)
+        except BudgetSpent:
+            self._report(code.module, f"{code.qualified} is too tangled to be followed")
+        except RecursionError:
+            self._report(code.module, f"{code.qualified} is nested too deeply")
+        finally:
+            engine.frames = []
+
+    def _bind_self(self, state: State, code: FunctionCode) -> None:
+        """A method is entered on an object that its class made from what is not known."""
+        arguments = code.node.args
+        positional = [*arguments.posonlyargs, *arguments.args]
+        if code.cls is None or not positional or "staticmethod" in code.decorators:
+            return
+        engine = self._engine
+        name = positional[0].arg
+        if "classmethod" in code.decorators:
+            state.env[name] = Value(code=code.cls)
+            return
+        if getattr(code.node, "name", "") == "__init__" or not isinstance(code.cls, ClassCode):
+            state.env[name] = instantiate_blank(engine, state, code.cls)
+            return
+        before, engine.steps = engine.steps, 0
+        observe, engine.observe = engine.observe, _ignore
+        walked = set(engine.walked)
+        try:
+            made = instantiate(engine, state, code.cls, (), {}, code.node)
+        except (BudgetSpent, RecursionError):
+            made = instantiate_blank(engine, state, code.cls)
+            engine.frames = [Frame(code.module, None, None)]
+        finally:
+            engine.observe, engine.steps, engine.walked = observe, before, walked
+        state.env[name] = made
+        code.receiver = made
+
+    def _load(self, engine: Engine, module: PythonModule) -> Frame:
+        """The frame of a module, walked on first use; a circle sees what is there so far."""
+        known = self._frames.get(module.path)
+        if known is not None:
+            return known
+        frame = Frame(module, None, None)
+        self._frames[module.path] = frame
+        outer, steps = engine.frames, engine.steps
+        engine.frames, engine.steps = [frame], 0
+        try:
+            engine.execute(State(frame.env, engine.heap()), ())
+            state = State(frame.env, engine.heap())
+            state.env["__name__"] = Value(name="__name__")
+            end = engine.execute(state, module.tree.body)
+            last = end if end is not None else state
+            engine.base.update(last.heap.objects)
+            frame.env = last.env
+        except BudgetSpent:
+            self._report(module, "its top level is too tangled to be followed")
+        except RecursionError:
+            self._report(module, "its top level is nested too deeply")
+        finally:
+            engine.frames, engine.steps = outer, steps
+        return frame
+
+    def _report(self, module: PythonModule, why: str) -> None:
+        unknown = Unknown(module.path, "tracing", why)
+        if unknown not in self.unknowns:
+            self.unknowns.append(unknown)
+
+
+def instantiate_blank(engine: Engine, state: State, cls: ClassCode) -> Value:
+    from heimnetz_audit.tracing.heap import Object
+
+    bases = cls.library_bases()
+    name = f"{bases[0]}()" if bases else None
+    return engine.allocate(state, Object("instance", cls=cls), name=name)
+
+
+def _ignore(_call: Call) -> None:
+    return None
+
+
