@@ -434,7 +434,7 @@ def test_a_service_that_is_down_is_exit_code_1(platform: Any, heimnetz: Heimnetz
     said = heimnetz("status")
 
     assert said.code == 1
-    assert "registry\tdown\tgone" in said.out
+    assert "registry\tdown\t\tgone" in said.out
 
 
 def test_logs_are_followed_line_by_line(platform: Any, heimnetz: Heimnetz) -> None:

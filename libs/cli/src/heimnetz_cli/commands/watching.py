@@ -1,7 +1,8 @@
 """How the platform and its plugins are."""
 
+from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,7 +12,7 @@ from heimnetz_cli.output import show, show_json, show_table, when
 from heimnetz_cli.session import open_client
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from heimnetz_sdk.models import Alert
 
@@ -27,45 +28,54 @@ def status(as_json: Json = False) -> None:
         found = client.monitor.get_status()
         firing = client.monitor.list_alerts("firing")
     document = {**found.document, "alerts": [alert.document for alert in firing.items]}
-    services = _rows(document.get("services"))
+    services = found.document.get("services") or []
     if as_json:
         show_json(document)
     else:
-        _show("services", services)
-        _show("plugins", _rows(document.get("plugins")))
-        show("alerts")
+        _show_services(services)
+        _show_plugins(found.document.get("plugins") or [])
+        show("\nalerts")
         _show_alerts(firing.items)
-    if not all(_is_well(service) for service in services):
+    if any(service.get("state") != "up" for service in services):
         raise typer.Exit(Exit.BAD_OUTCOME)
 
 
-def _rows(found: object) -> "list[Mapping[str, object]]":
-    """A list of objects, or an object of objects by name, as a list."""
-    if isinstance(found, dict):
-        return [
-            {"name": name, **entry} if isinstance(entry, dict) else {"name": name, "state": entry}
-            for name, entry in found.items()
-        ]
-    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+def _show_services(services: "Sequence[Mapping[str, Any]]") -> None:
+    show_table(
+        ["service", "state", "since", "reason"],
+        [
+            [entry.get("service"), entry.get("state"), _moment(entry, "since"), entry.get("reason")]
+            for entry in services
+        ],
+    )
 
 
-def _is_well(service: "Mapping[str, object]") -> bool:
-    said = service.get("state", service.get("status", service.get("is_up", service.get("up"))))
-    return said is True or said in {"up", "ready", "healthy", "ok"}
-
-
-def _show(title: str, rows: "list[Mapping[str, object]]") -> None:
-    show(title)
-    if not rows:
-        show("none")
-    else:
-        headers = [
-            key
-            for key in dict.fromkeys(key for row in rows for key in row)
-            if not any(isinstance(row.get(key), dict | list) for row in rows)
-        ]
-        show_table(headers, [[row.get(key) for key in headers] for row in rows])
+def _show_plugins(plugins: "Sequence[Mapping[str, Any]]") -> None:
     show()
+    if not plugins:
+        show("no plugin has run yet")
+        return
+    last = [entry.get("last_run") or {} for entry in plugins]
+    show_table(
+        ["plugin", "version", "state", "last run", "ended"],
+        [
+            [
+                entry.get("plugin"),
+                entry.get("version"),
+                entry.get("state"),
+                run.get("outcome"),
+                _moment(run, "finished_at"),
+            ]
+            for entry, run in zip(plugins, last, strict=True)
+        ],
+    )
+
+
+def _moment(entry: "Mapping[str, Any]", key: str) -> str:
+    try:
+        return when(datetime.fromisoformat(str(entry.get(key) or "")))
+    except ValueError:
+        return ""
 
 
 def alerts(
