@@ -15,7 +15,8 @@ from heimnetz_audit.model.values import (
 )
 
 DEPTH_LIMIT: Final = 5
-ELEMENTS_LIMIT: Final = 64
+#: Of a longer sequence it is only known what it may hold.
+SEQUENCE_LIMIT: Final = 512
 
 
 class Object:
@@ -38,6 +39,10 @@ class Object:
         cls: Any = None,
     ) -> None:
         self.kind = kind
+        if seq is not None and len(seq) > SEQUENCE_LIMIT:
+            for each in seq:
+                rest = each if rest is None else join(rest, each)
+            seq = None
         self.seq = seq
         self.items = items if items is not None else {}
         self.rest = rest
