@@ -5,7 +5,15 @@ from typing import Annotated
 import typer
 
 from heimnetz_cli import __version__
-from heimnetz_cli.commands import account, catalogue, owning, publishing, running, watching
+from heimnetz_cli.commands import (
+    account,
+    auditing,
+    catalogue,
+    owning,
+    publishing,
+    running,
+    watching,
+)
 from heimnetz_cli.exits import EXPLAINED
 from heimnetz_cli.output import show
 
@@ -36,5 +44,5 @@ def heimnetz(
     pass
 
 
-for family in (account, catalogue, publishing, owning, running, watching):
+for family in (account, catalogue, auditing, publishing, owning, running, watching):
     family.add_to(app)

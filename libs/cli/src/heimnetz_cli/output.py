@@ -55,6 +55,12 @@ def show_json(document: object) -> None:
     sys.stdout.write(to_json(document) + "\n")
 
 
+def show_report(text: str) -> None:
+    """A finished document, JSON or text, as it is but for characters that drive a terminal."""
+    escape = _json_escape if text.lstrip().startswith(("{", "[")) else _escape
+    sys.stdout.write(_INVISIBLE.sub(escape, text.removesuffix("\n")) + "\n" if text else "")
+
+
 def note(text: object) -> None:
     """For the person only: to standard error, so that a pipe gets the answer alone."""
     sys.stderr.write(visible(text) + "\n")

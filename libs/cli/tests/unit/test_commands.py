@@ -424,6 +424,32 @@ def test_packing_twice_gives_the_same_digest(heimnetz: Heimnetz, tmp_path: Path)
     assert json.loads(first.out)["sha256"] == json.loads(second.out)["sha256"]
 
 
+def test_an_audit_without_findings_is_exit_code_0(heimnetz: Heimnetz, tmp_path: Path) -> None:
+    said = heimnetz("audit", make_plugin(tmp_path / "tiny"), "--format", "json")
+
+    assert said.code == 0
+    assert json.loads(said.out)["grade"] == "A"
+
+
+def test_an_audit_fails_on_the_severity_asked_for(heimnetz: Heimnetz, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.py"
+    bad.write_text("import os\nfrom flask import request\n\n\ndef run():\n    os.system(request.args['x'])\n")
+
+    found = heimnetz("audit", bad, "--source-only", "--format", "jsonl", "--fail-on", "high")
+
+    assert found.code == 1
+    (line,) = [json.loads(line) for line in found.out.splitlines()]
+    assert (line["file"], line["line"], line["cwe"]) == ("bad.py", 6, 78)
+    assert heimnetz("audit", bad, "--source-only").code == 0
+
+
+def test_what_an_audit_cannot_read_is_exit_code_2(heimnetz: Heimnetz, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.py"
+    broken.write_text("def (\n")
+
+    assert heimnetz("audit", broken, "--source-only").code == 2
+
+
 def test_a_service_that_is_down_is_exit_code_1(platform: Any, heimnetz: Heimnetz) -> None:
     platform.on(
         f"GET {MONITOR}/status",

@@ -12,6 +12,7 @@ from heimnetz_cli.output import (
     show,
     show_facts,
     show_json,
+    show_report,
     show_table,
     size,
     when,
@@ -159,7 +160,7 @@ def report(
     with open_client() as client:
         name, version = split(plugin)
         text = client.auditor.get_report(name, version or latest(client, name), form.value)
-    show(text.rstrip("\n"))
+    show_report(text)
 
 
 def decide(

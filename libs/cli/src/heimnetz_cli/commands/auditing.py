@@ -1,0 +1,81 @@
+"""The auditor's engine, offline: same code, same report."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from heimnetz_cli.commands.options import example
+from heimnetz_cli.output import note, show_report
+
+if TYPE_CHECKING:
+    from heimnetz_audit import SourceTree
+
+
+class Format(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+    JSONL = "jsonl"
+    SARIF = "sarif"
+    MARKDOWN = "markdown"
+
+
+class Severity(StrEnum):
+    INFO = "info"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+def audit_path(
+    path: Annotated[Path, typer.Argument(exists=True, help="A file, directory or package.")],
+    is_source_only: Annotated[
+        bool,
+        typer.Option("--source-only", help="Look at code alone: no manifest, no lock file."),
+    ] = False,
+    form: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TEXT,
+    fail_on: Annotated[
+        Severity | None, typer.Option(help="End with 1 when a finding is at least so severe.")
+    ] = None,
+) -> None:
+    """Audit code without a platform and without a network.
+
+    Ends with 0 when everything could be looked at, 1 with findings at or above --fail-on, 2 when
+    something could not be looked at; 1 wins over 2.
+    """
+    from heimnetz_audit import Severity as Level
+    from heimnetz_audit import audit, exit_code, reporters
+
+    report = audit(_tree(path, is_source_only=is_source_only), source_only=is_source_only)
+    show_report(reporters.ALL[form.value].render(report))
+    raise typer.Exit(exit_code(report, Level.parse(fail_on.value) if fail_on else None))
+
+
+def _tree(path: Path, *, is_source_only: bool) -> "SourceTree":
+    """What the service would see: the packed files, where there is a package to be made."""
+    from heimnetz_audit import SourceTree
+
+    is_package = path.name.endswith(".tar.gz")
+    if is_source_only or not (is_package or (path / "plugin.yaml").is_file()):
+        return SourceTree.from_path(path)
+    from heimnetz_manifest import ManifestError, pack, read_package
+
+    try:
+        return SourceTree.from_files(read_package(path if is_package else pack(path)).files)
+    except ManifestError as error:
+        note(
+            f"{path} is no package that the registry takes ({error.detail}); its files as they are"
+        )
+        return SourceTree.from_path(path)
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command(
+        "audit",
+        epilog=example(
+            "heimnetz audit plugins/energy-report --fail-on medium",
+            "heimnetz audit script.py --source-only --format jsonl",
+        ),
+    )(audit_path)
