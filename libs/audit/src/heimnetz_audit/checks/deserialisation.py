@@ -6,12 +6,16 @@ data names. Use JSON, or YAML's `safe_load`; for your own data, check a signatur
 
 from collections.abc import Iterator
 
-from heimnetz_audit.model import Call, Check, Confidence, Hit, Severity
+from heimnetz_audit.model import Call, Check, Confidence, Hit, Severity, Value
 from heimnetz_audit.model.checks import OUTSIDE
 from heimnetz_audit.model.questions import on, tainted, weigh
 
 _MESSAGE = "Objects are made from {} by a format that can run code."
 _SAFE_LOADERS = ("SafeLoader", "CSafeLoader", "BaseLoader", "CBaseLoader")
+
+
+def _is_known(value: Value | None) -> bool:
+    return value is not None and value.consts is not None
 
 
 def _ask_yaml(call: Call) -> Iterator[Hit]:
@@ -24,7 +28,7 @@ def _ask_yaml(call: Call) -> Iterator[Hit]:
     if taints:
         level, sure = weigh(taints[0], Severity.HIGH)
         yield Hit(message=_MESSAGE.format("outside"), severity=level, confidence=sure, taint=taints[0])
-    elif loader is not None and name.startswith("yaml."):
+    elif loader is not None and name.startswith("yaml.") and not _is_known(value):
         yield Hit(
             message="YAML is read by a loader that can run code.",
             severity=Severity.MEDIUM,

@@ -176,7 +176,8 @@ def join(a: Value, b: Value) -> Value:
         refs=a.refs if a.refs == b.refs else tuple(dict.fromkeys(a.refs + b.refs))[:4],
         code=a.code if a.code is not None else b.code,
         parts=a.parts if a.parts == b.parts else None,
-        guards=a.guards if a.guards == b.guards else (),
+        # A test of the joined value is a test of whichever it is.
+        guards=a.guards if a.guards == b.guards else tuple(dict.fromkeys(a.guards + b.guards))[:8],
         implies=_join_implied(a.implies, b.implies),
     )
 

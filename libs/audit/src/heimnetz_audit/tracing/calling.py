@@ -7,7 +7,7 @@ from heimnetz_audit.model.code import ClassCode, FunctionCode
 from heimnetz_audit.model.values import NO_FACTS, UNKNOWN, Call, Implied, Value, constant, join
 from heimnetz_audit.tracing import modelling
 from heimnetz_audit.tracing.engine import CALL_DEPTH, Engine, Frame
-from heimnetz_audit.tracing.heap import Object, State, join_states
+from heimnetz_audit.tracing.heap import Object, State, join_states, settled
 from heimnetz_audit.tracing.naming import attribute, canonical
 
 Arguments = tuple[Value, ...]
@@ -98,6 +98,10 @@ def dispatch(
     args: Arguments, keywords: Keywords, node: ast.AST,
 ) -> Value:  # fmt: skip
     code = callee.code
+    instance = state.heap.of(callee)
+    if instance is not None and instance.kind == "partial":
+        args = (*(instance.seq or ())[1:], *args)
+        keywords = {**instance.items, **keywords}
     if isinstance(code, FunctionCode):
         return call_function(engine, state, code, args, keywords, node)
     if isinstance(code, ClassCode):
@@ -105,7 +109,6 @@ def dispatch(
     if name in WRAPPERS and args:
         item = Object("partial", seq=args, items=dict(keywords))
         return engine.allocate(state, item, code=args[0].code, name=args[0].name)
-    instance = state.heap.of(callee)
     if instance is not None and isinstance(instance.cls, ClassCode):
         member = instance.cls.find("__call__")
         if member is not None and isinstance(member.code, FunctionCode):
@@ -254,26 +257,13 @@ def walk_function(engine: Engine, state: State, frame: Frame) -> tuple[Value, St
 
 
 def _join_ways(ways: list[tuple[Value, State]]) -> tuple[Value, State | None]:
-    value = _with_facts(*ways[0])
+    value = settled(ways[0][0], ways[0][1].facts)
     for other, state in ways[1:]:
-        value = join(value, _with_facts(other, state))
+        value = join(value, settled(other, state.facts))
     implies = _implied_by(ways)
     if implies is not None:
         value = value.replaced(implies=implies)
     return value, join_states([state for _, state in ways])
-
-
-def _with_facts(value: Value, state: State) -> Value:
-    """What was proven on a way goes with the value that this way gives back."""
-    if not value.taints or not state.facts:
-        return value
-    taints = tuple(
-        taint._replace(
-            cleared=taint.cleared | {kind for number, kind in state.facts if number in taint.chain}
-        )
-        for taint in value.taints
-    )
-    return value.replaced(taints=taints)
 
 
 def _implied_by(ways: list[tuple[Value, State]]) -> Implied | None:

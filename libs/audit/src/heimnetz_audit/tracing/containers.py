@@ -414,7 +414,7 @@ def _split(
             known = last.split(separator)[1:]
             items = {i - len(known): constant(t) for i, t in enumerate(known)}
             return engine.allocate(state, Object("split", items=items), taints=piece.taints)
-    if separator and len(separator) == 1 and len(args) == 1:
+    if separator and len(separator) == 1 and separator != "/" and len(args) == 1:
         piece = engine.derived(node, receiver.taints, cleared=frozenset({separator}))
     if method in ("partition", "rpartition"):
         return engine.allocate(state, Object("tuple", seq=(piece, UNKNOWN, piece)))

@@ -16,7 +16,7 @@ from heimnetz_audit.model.values import (
 from heimnetz_audit.tracing import folding, guarding
 from heimnetz_audit.tracing.calling import evaluate_call
 from heimnetz_audit.tracing.engine import Engine, Evaluation
-from heimnetz_audit.tracing.heap import Object, State, join_states
+from heimnetz_audit.tracing.heap import Object, State, join_states, settled
 from heimnetz_audit.tracing.naming import attribute, iterate, lookup
 
 
@@ -200,27 +200,14 @@ def _conditional(engine: Engine, state: State, node: ast.IfExp) -> Value:
     guarding.refine(yes, test, holds=True)
     guarding.refine(no, test, holds=False)
     guarding.refine_none(no, node.test, holds=False)
-    first = _settled(engine.evaluate(yes, node.body), yes)
-    second = _settled(engine.evaluate(no, node.orelse), no)
+    first = settled(engine.evaluate(yes, node.body), yes.facts)
+    second = settled(engine.evaluate(no, node.orelse), no.facts)
     facts = state.facts
     merged = join_states([yes, no])
     if merged is not None:
         state.adopt(merged)
     state.facts = facts
     return join(first, second)
-
-
-def _settled(value: Value, state: State) -> Value:
-    """What was proven on one way is kept with the value, because the ways meet again."""
-    if not value.taints or not state.facts:
-        return value
-    kept = tuple(
-        taint._replace(
-            cleared=taint.cleared | {kind for number, kind in state.facts if number in taint.chain}
-        )
-        for taint in value.taints
-    )
-    return value.replaced(taints=kept)
 
 
 def _joined(engine: Engine, state: State, node: ast.JoinedStr) -> Value:
@@ -297,7 +284,7 @@ def _comprehension(
     inner = state.fork()
     for generator in node.generators:
         _bind_generator(engine, inner, generator)
-    element = _settled(engine.evaluate(inner, node.elt), inner)
+    element = settled(engine.evaluate(inner, node.elt), inner.facts)
     kind = {"ListComp": "list", "SetComp": "set"}.get(type(node).__name__, "generator")
     made = engine.allocate(state, Object(kind, rest=element.replaced(implies=None)))
     # `all(c in ALLOWED for c in text)` proves as much about the text as about each character.

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from heimnetz_audit.model.code import ClassCode, FunctionCode, ModuleCode
-from heimnetz_audit.model.values import Trail, Value, join
+from heimnetz_audit.model.values import NO_FACTS, Facts, Trail, Value, join
 from heimnetz_audit.tracing import folding, guarding, indexing, matching
 from heimnetz_audit.tracing.engine import Engine, Execution
 from heimnetz_audit.tracing.heap import Object, State, join_states
@@ -167,6 +167,7 @@ def _for(engine: Engine, state: State, node: ast.For | ast.AsyncFor) -> State | 
         rounds = [_marked(engine, element, node)] * 2
         exits.append(state.fork())
     current: State | None = state
+    proven: Facts = NO_FACTS
     for element in rounds:
         if current is None:
             break
@@ -177,9 +178,19 @@ def _for(engine: Engine, state: State, node: ast.For | ast.AsyncFor) -> State | 
         current = join_states(waiting)
         if current is not None and exits:
             exits.append(current.fork())
+            proven = _about_all(iterable, element, current)
     if current is not None:
         exits.append(current)
+    for way in exits:
+        way.facts |= proven
     return _leave_loop(engine, node, exits, outer)
+
+
+def _about_all(iterable: Value, element: Value, state: State) -> Facts:
+    """What holds for every element at the end of its round holds for the whole."""
+    own = {number for number, _ in element.guards}
+    whole = [number for number, scope in iterable.guards if not scope]
+    return frozenset((n, kind) for number, kind in state.facts if number in own for n in whole)
 
 
 def _leave_loop(

@@ -211,11 +211,22 @@ def _join_two(a: State, b: State) -> State:
     return State(env, Heap(objects, a.heap.base), a.facts & b.facts)
 
 
+def settled(value: Value, facts: Facts) -> Value:
+    """What was proven on one way is kept with the value, because the ways meet again."""
+    if not value.taints or not facts:
+        return value
+    taints = []
+    for taint in value.taints:
+        kinds = {kind for number, kind in facts if number in taint.chain}
+        taints.append(taint._replace(cleared=taint.cleared | kinds) if kinds else taint)
+    return value.replaced(taints=tuple(taints))
+
+
 def _join_flag(value: Value, other: Value, a: State, b: State) -> Value:
     """Joins a variable; a flag remembers what was proven on the way where it was set."""
     if value is other:
         return value
-    joined = join(value, other)
+    joined = join(settled(value, a.facts - b.facts), settled(other, b.facts - a.facts))
     if isinstance(value.const, bool) and isinstance(other.const, bool):
         if value.const and not other.const:
             joined.implies = Implied(a.facts, b.facts)

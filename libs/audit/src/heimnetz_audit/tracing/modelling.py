@@ -41,7 +41,7 @@ def _known(
     args: Arguments, keywords: Keywords, node: ast.AST,
 ) -> Value | None:  # fmt: skip
     method = name.rpartition(".")[2]
-    if receiver is not None:
+    if receiver is not None and not _is_module(receiver):
         found = containers.call(engine, state, receiver, method, args, node)
         if found is not None:
             return found
@@ -62,6 +62,13 @@ def _known(
     if folded is not None:
         return folded
     return _by_table(engine, state, name, receiver, args, keywords, node)
+
+
+def _is_module(value: Value) -> bool:
+    """A name of a library, which no text method belongs to."""
+    if value.consts is not None or value.taints or value.refs or value.parts or value.guards:
+        return False
+    return value.name is not None and not value.name.startswith("?") and "(" not in value.name
 
 
 def _by_table(
@@ -245,6 +252,16 @@ def _common_path(
     return Value(guards=guards)
 
 
+def _address(
+    engine: Engine, _state: State, args: Arguments, _keywords: Keywords, node: ast.AST
+) -> Value | None:
+    """The parts of an address: a test of its host is one of where the address leads."""
+    if not args or not args[0].taints:
+        return None
+    value = engine.derived(node, args[0].taints, name="urllib.parse.urlparse()")
+    return value.replaced(guards=value.guards + args[0].guards)
+
+
 def _map(
     engine: Engine, state: State, args: Arguments, _keywords: Keywords, node: ast.AST
 ) -> Value | None:
@@ -345,6 +362,9 @@ _MODELS: Final[dict[str, Model]] = {
     "pathlib.PosixPath": _path,
     "os.path.commonpath": _common_path,
     "os.path.commonprefix": _common_path,
+    "urllib.parse.urlparse": _address,
+    "urllib.parse.urlsplit": _address,
+    "werkzeug.urls.url_parse": _address,
     "map": _map,
     "filter": _filter,
     "next": _next,
