@@ -5,6 +5,7 @@ database and no clock.
 """
 
 from heimnetz_audit.auditing import ENGINE_VERSION, audit
+from heimnetz_audit.examining import Memory
 from heimnetz_audit.model import (
     Confidence,
     DeclaredPermissions,
@@ -24,6 +25,7 @@ __all__ = [
     "DeclaredPermissions",
     "Finding",
     "InferredPermissions",
+    "Memory",
     "Policy",
     "Report",
     "Severity",

@@ -107,6 +107,10 @@ class Reach:
             if text is not None:
                 self.events.add(text)
 
+    def merge(self, other: "Reach") -> None:
+        for name, found in vars(other).items():
+            getattr(self, name).update(found)
+
     def _observe_address(self, call: Call) -> None:
         at = 1 if call.method in ("request", "stream") else 0
         address = call.argument(at, "url")

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from heimnetz_audit.model import PythonModule, SourceTree, Unknown
+from heimnetz_audit.model.code import absolute
 from heimnetz_audit.model.tree import FILE_LIMIT_BYTES
 
 #: A larger source file is not parsed: nobody writes 3 MB of Python by hand, and a syntax tree
@@ -148,10 +149,9 @@ class Sources:
 
     def __init__(self, tree: SourceTree) -> None:
         self._files = tree.files
-        self.unknowns: list[Unknown] = []
         self._held: OrderedDict[str, PythonModule] = OrderedDict()
         self._held_bytes = 0
-        self._failed: set[str] = set()
+        self._failed: dict[str, Unknown] = {}
         self._by_dotted: dict[str, str] = {}
         self._by_tail: dict[str, str] = {}
         #: What has to be forgotten together with a module.
@@ -170,7 +170,7 @@ class Sources:
         return self.module(path) if path is not None else None
 
     def module(self, path: str) -> PythonModule | None:
-        """The parsed module; None after the reason was added to `unknowns`."""
+        """The parsed module; None when `unknown_about` tells why there is none."""
         if path in self._failed:
             return None
         held = self._held.get(path)
@@ -180,8 +180,7 @@ class Sources:
         try:
             module = parse(path, self._files[path])
         except Unreadable as error:
-            self._failed.add(path)
-            self.unknowns.append(Unknown(path, "reading", str(error)))
+            self._failed[path] = Unknown(path, "reading", str(error))
             return None
         self._held[path] = module
         self._held_bytes += len(module.text)
@@ -190,3 +189,21 @@ class Sources:
             self._held_bytes -= len(old.text)
             self.dropped.append(dropped)
         return module
+
+    def unknown_about(self, path: str) -> list[Unknown]:
+        return [self._failed[path]] if path in self._failed else []
+
+    def imports_of(self, module: PythonModule) -> tuple[str, ...]:
+        """The files of the package that the module names in an import, or may name."""
+        found: set[str] = set()
+        for node in module.nodes:
+            if isinstance(node, ast.Import):
+                found.update(self._paths(alias.name) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                base = absolute(module, node)
+                found.add(self._paths(base))
+                found.update(self._paths(f"{base}.{alias.name}") for alias in node.names)
+        return tuple(sorted(found - {""}))
+
+    def _paths(self, dotted: str) -> str:
+        return self._by_dotted.get(dotted) or self._by_tail.get(dotted) or ""

@@ -89,3 +89,12 @@ class ModuleCode:
 
     module: PythonModule
     frame: Any = None
+
+
+def absolute(module: PythonModule, node: ast.ImportFrom) -> str:
+    """The dotted name that a relative import means."""
+    if not node.level:
+        return node.module or ""
+    parts = module.dotted.split(".")
+    keep = len(parts) - node.level + (1 if module.is_package else 0)
+    return ".".join([*parts[: max(keep, 0)], *([node.module] if node.module else [])])

@@ -6,7 +6,7 @@ from typing import Any, Final
 from heimnetz_audit.model.code import ClassCode, FunctionCode
 from heimnetz_audit.model.values import NO_FACTS, UNKNOWN, Call, Implied, Value, constant, join
 from heimnetz_audit.tracing import modelling
-from heimnetz_audit.tracing.engine import CALL_DEPTH, Engine, Frame
+from heimnetz_audit.tracing.engine import CLEAN_WALKS, WALKS, Engine, Frame
 from heimnetz_audit.tracing.heap import Object, State, join_states, settled
 from heimnetz_audit.tracing.naming import attribute, canonical
 
@@ -170,9 +170,11 @@ def call_function(
     """Walks the body of the function with these arguments."""
     depth = sum(frame.code is not None for frame in engine.frames)
     again = sum(frame.code is not None and frame.code.node is code.node for frame in engine.frames)
-    every = (*args, *keywords.values())
-    if depth >= CALL_DEPTH or again > 1:
-        return engine.mixed(node, (Value(taints=state.heap.taints(each)) for each in every))
+    every = (*args, *keywords.values(), *([code.receiver] if code.receiver is not None else []))
+    taints = modelling.taints_of(state, every)
+    if depth > engine.depth or again > 1 or _is_worn(engine, code, is_clean=not taints):
+        known = engine.results.get(id(code.node)) if not taints else None
+        return known if known is not None else engine.derived(node, taints)
     frame = Frame(code.module, code, code.closure if isinstance(code.closure, Frame) else None)
     bound = (code.receiver, *args) if code.receiver is not None else args
     inner = State(bind(engine, state, code, bound, keywords), state.heap, state.facts)
@@ -180,7 +182,17 @@ def call_function(
     if after is not None:
         state.heap = after.heap
         state.facts = after.facts
+    if not taints and not value.refs:
+        seen = engine.results.get(id(code.node))
+        engine.results[id(code.node)] = value if seen is None else join(seen, value)
     return value
+
+
+def _is_worn(engine: Engine, code: FunctionCode, *, is_clean: bool) -> bool:
+    """Whether the function was walked often enough in this entry."""
+    key = (id(code.node), is_clean)
+    engine.walks[key] = engine.walks.get(key, 0) + 1
+    return engine.walks[key] > (CLEAN_WALKS if is_clean else WALKS)
 
 
 def bind(

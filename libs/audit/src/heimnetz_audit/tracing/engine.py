@@ -20,8 +20,12 @@ from heimnetz_audit.model.values import (
 from heimnetz_audit.tracing.heap import Heap, Object, State
 
 #: Steps of the walk that one entry (a function, or the body of a module) may take.
-ENTRY_STEPS: Final = 60_000
-CALL_DEPTH: Final = 7
+ENTRY_STEPS: Final = 30_000
+#: How deep calls are followed; when the steps do not suffice, the next number is tried.
+CALL_DEPTHS: Final = (7, 2, 0)
+#: How often one entry walks into the same function, with and without data from outside.
+WALKS: Final = 12
+CLEAN_WALKS: Final = 2
 
 
 class BudgetSpent(Exception):  # noqa: N818
@@ -87,6 +91,11 @@ class Engine:
         self.steps = 0
         self.number = 0
         self.walked: set[int] = set()
+        self.depth = CALL_DEPTHS[0]
+        #: Of the current entry: how often each function was walked, and what it gave without
+        #: data from outside.
+        self.walks: dict[tuple[int, bool], int] = {}
+        self.results: dict[int, Value] = {}
         #: Functions whose definition was reached, with their decorators.
         self.defined: list[tuple[FunctionCode, list[ast.expr]]] = []
         self._load = load

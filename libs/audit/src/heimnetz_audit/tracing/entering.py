@@ -14,7 +14,7 @@ ROUTE_METHODS: Final = frozenset(
     "route get post put delete patch head options websocket api_route view".split()
 )
 _HARMLESS: Final = frozenset({"int", "float", "bool", "UUID", "uuid.UUID", "date", "datetime"})
-_REQUEST_TYPES: Final = ("HttpRequest", "web.Request", "Request", "HTTPServerRequest")
+_REQUEST_TYPES: Final = frozenset({"HttpRequest", "Request", "HTTPServerRequest"})
 #: The first argument of such a function is what the platform was asked to do.
 PLUGIN_DECORATORS: Final = ("heimnetz.", "heimnetz_sdk.", "heimnetz_plugin.")
 _RESPONSE_ROOTS: Final = {"flask", "quart", "bottle", "sanic"}
@@ -70,7 +70,8 @@ def _parameter(
 ) -> Value:
     annotation = ast.unparse(argument.annotation) if argument.annotation is not None else ""
     unknown = Value(name=f"?{argument.arg}")
-    if annotation.split("[")[0].endswith(_REQUEST_TYPES) or (
+    kind = annotation.split("[")[0].rpartition(".")[2].strip("\"'")
+    if (kind in _REQUEST_TYPES and knowledge.uses_framework(code.module.imports)) or (
         argument.arg == "request" and _is_view(code)
     ):
         return engine.source("request", argument).replaced(name="flask.request")

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Mapping
 from typing import Any, Final
 
-from heimnetz_audit.model.code import ClassCode, FunctionCode, ModuleCode
+from heimnetz_audit.model.code import ClassCode, FunctionCode, ModuleCode, absolute
 from heimnetz_audit.model.values import NO_FACTS, Facts, Trail, Value, join
 from heimnetz_audit.tracing import folding, guarding, indexing, matching
 from heimnetz_audit.tracing.engine import Engine, Execution
@@ -345,7 +345,7 @@ def _bind_package(engine: Engine, state: State, dotted: str) -> None:
 
 
 def _import_from(engine: Engine, state: State, node: ast.ImportFrom) -> State | None:
-    base = _base_of(engine, node)
+    base = absolute(engine.frame.module, node)
     module = None if node.level == 0 and engine.is_library(base) else engine.program.find(base)
     for alias in node.names:
         name = f"{base}.{alias.name}".lstrip(".")
@@ -363,14 +363,6 @@ def _import_from(engine: Engine, state: State, node: ast.ImportFrom) -> State | 
             value = engine.library(canonical(name), node)
         state.env[alias.asname or alias.name] = value
     return state
-
-
-def _base_of(engine: Engine, node: ast.ImportFrom) -> str:
-    if not node.level:
-        return node.module or ""
-    parts = engine.frame.module.dotted.split(".")
-    keep = len(parts) - node.level + (1 if engine.frame.module.is_package else 0)
-    return ".".join([*parts[: max(keep, 0)], *([node.module] if node.module else [])])
 
 
 def _global(engine: Engine, state: State, node: ast.Global) -> State | None:

@@ -10,7 +10,7 @@ from heimnetz_audit.model.findings import Unknown
 from heimnetz_audit.model.values import Call, Value
 from heimnetz_audit.tracing import entering
 from heimnetz_audit.tracing.calling import apply, instantiate, walk_function
-from heimnetz_audit.tracing.engine import BudgetSpent, Engine, Frame, Program
+from heimnetz_audit.tracing.engine import CALL_DEPTHS, BudgetSpent, Engine, Frame, Program
 from heimnetz_audit.tracing.evaluating import EXPRESSIONS
 from heimnetz_audit.tracing.executing import STATEMENTS
 from heimnetz_audit.tracing.heap import State
@@ -66,26 +66,38 @@ class Walk:
 
     def _enter(self, code: FunctionCode, decorators: list[ast.expr]) -> None:
         engine = self._engine
-        is_entry = entering.is_entry(code, decorators)
-        if id(code.node) in engine.walked and not is_entry:
+        if id(code.node) in engine.walked and not entering.is_entry(code, decorators):
             return
-        engine.steps = 0
+        for depth in CALL_DEPTHS:
+            engine.depth = depth
+            self._reset()
+            try:
+                self._walk_entry(code, decorators)
+            except BudgetSpent:
+                continue
+            except RecursionError:
+                self._report(code.module, f"{code.qualified} is nested too deeply")
+            finally:
+                engine.frames = []
+            return
+        self._report(code.module, f"{code.qualified} is too tangled to be followed")
+
+    def _reset(self) -> None:
+        self._engine.steps = 0
+        self._engine.walks = {}
+        self._engine.results = {}
+
+    def _walk_entry(self, code: FunctionCode, decorators: list[ast.expr]) -> None:
+        engine = self._engine
         closure = code.closure if isinstance(code.closure, Frame) else None
         frame = Frame(code.module, code, closure)
         engine.frames = [Frame(code.module, None, None)]
-        try:
-            state = State({}, engine.heap())
-            self._bind_self(state, code)
-            state.env.update(entering.parameters(engine, state, code, decorators))
-            value, end = walk_function(engine, state, frame)
-            if end is not None:
-                entering.observe_result(engine, end, code, decorators, value, frame)
-        except BudgetSpent:
-            self._report(code.module, f"{code.qualified} is too tangled to be followed")
-        except RecursionError:
-            self._report(code.module, f"{code.qualified} is nested too deeply")
-        finally:
-            engine.frames = []
+        state = State({}, engine.heap())
+        self._bind_self(state, code)
+        state.env.update(entering.parameters(engine, state, code, decorators))
+        value, end = walk_function(engine, state, frame)
+        if end is not None:
+            entering.observe_result(engine, end, code, decorators, value, frame)
 
     def _bind_self(self, state: State, code: FunctionCode) -> None:
         """A method is entered on an object that its class made from what is not known."""
@@ -121,23 +133,33 @@ class Walk:
             return known
         frame = Frame(module, None, None)
         self._frames[module.path] = frame
-        outer, steps = engine.frames, engine.steps
-        engine.frames, engine.steps = [frame], 0
+        outer = engine.frames, engine.steps, engine.depth, engine.walks, engine.results
+        engine.frames = [frame]
         try:
-            engine.execute(State(frame.env, engine.heap()), ())
-            state = State(frame.env, engine.heap())
-            state.env["__name__"] = Value(name="__name__")
-            end = engine.execute(state, module.tree.body)
-            last = end if end is not None else state
-            engine.base.update(last.heap.objects)
-            frame.env = last.env
-        except BudgetSpent:
-            self._report(module, "its top level is too tangled to be followed")
+            self._walk_body(frame)
         except RecursionError:
             self._report(module, "its top level is nested too deeply")
         finally:
-            engine.frames, engine.steps = outer, steps
+            engine.frames, engine.steps, engine.depth, engine.walks, engine.results = outer
         return frame
+
+    def _walk_body(self, frame: Frame) -> None:
+        engine = self._engine
+        for depth in CALL_DEPTHS[1:]:
+            engine.depth = depth
+            self._reset()
+            state = State(frame.env, engine.heap())
+            state.env["__name__"] = Value(name="__name__")
+            try:
+                end = engine.execute(state, frame.module.tree.body)
+            except BudgetSpent:
+                engine.frames = [frame]
+                continue
+            last = end if end is not None else state
+            engine.base.update(last.heap.objects)
+            frame.env = last.env
+            return
+        self._report(frame.module, "its top level is too tangled to be followed")
 
     def _report(self, module: PythonModule, why: str) -> None:
         unknown = Unknown(module.path, "tracing", why)

@@ -78,12 +78,12 @@ def _by_table(
     method = name.rpartition(".")[2]
     if name in knowledge.CLEAN_CALLS or (receiver is not None and method in knowledge.CLEAN_METHODS):
         return Value(name=f"{name}()")
-    taints = _all(state, (*args, *keywords.values()))
+    taints = taints_of(state, (*args, *keywords.values()))
     if name in knowledge.ENCODERS:
         return engine.derived(node, taints, cleared=frozenset({ENCODED}), name=f"{name}()")
     kind = knowledge.source_call(name)
     if name in knowledge.DECODERS:
-        decoded = engine.recoded(node, _all(state, args))
+        decoded = engine.recoded(node, taints_of(state, args))
         if kind is not None:
             source = engine.source(kind, node)
             decoded = decoded.replaced(taints=merge_taints(source.taints, decoded.taints))
@@ -111,7 +111,7 @@ def _resolved(engine: Engine, node: ast.AST, subject: Value, taints: tuple[Taint
     return value.replaced(guards=value.guards + below + above, name="resolved")
 
 
-def _all(state: State, values: Arguments) -> tuple[Taint, ...]:
+def taints_of(state: State, values: Arguments) -> tuple[Taint, ...]:
     taints: tuple[Taint, ...] = ()
     for value in values:
         taints = merge_taints(taints, state.heap.taints(value))
@@ -122,7 +122,7 @@ def _mixture(
     engine: Engine, state: State, name: str, receiver: Value | None, values: Arguments,
     node: ast.AST,
 ) -> Value:  # fmt: skip
-    taints = _all(state, values)
+    taints = taints_of(state, values)
     if receiver is not None:
         # A request is asked for one of its parts; the object itself is no part.
         taints = merge_taints(state.heap.taints(receiver), taints)
