@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+LINE_CHARACTERS = 100
 # C0 except tab and newline, DEL, C1, and the marks that reorder text (Unicode TR36, 3.1).
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
@@ -33,10 +34,40 @@ def _json_escape(match: re.Match[str]) -> str:
     return f"\\u{ord(match[0]):04x}"
 
 
-def to_json(document: object, *, indent: int | None = 2) -> str:
-    """JSON that is safe to look at on a terminal as well."""
-    text = json.dumps(document, ensure_ascii=False, indent=indent, default=str)
-    return _INVISIBLE.sub(_json_escape, text)
+def to_json(document: object) -> str:
+    """What fits on a line stays on it, and nothing in it drives a terminal."""
+    return _INVISIBLE.sub(_json_escape, _laid_out(document, ""))
+
+
+def _laid_out(value: object, indent: str) -> str:
+    short = json.dumps(value, ensure_ascii=False, default=str)
+    is_nested = isinstance(value, dict) and any(isinstance(v, dict | list) for v in value.values())
+    if len(short) + len(indent) <= LINE_CHARACTERS and not is_nested:
+        return short
+    inner = indent + "  "
+    if isinstance(value, dict) and value:
+        pairs = (
+            f"{json.dumps(str(key), ensure_ascii=False)}: {_laid_out(item, inner)}"
+            for key, item in value.items()
+        )
+        return "{\n" + ",\n".join(inner + pair for pair in pairs) + f"\n{indent}}}"
+    if isinstance(value, list) and value:
+        if not any(isinstance(item, dict | list) for item in value):
+            texts = [json.dumps(item, ensure_ascii=False, default=str) for item in value]
+            return "[\n" + _filled(texts, inner) + f"\n{indent}]"
+        return "[\n" + ",\n".join(inner + _laid_out(v, inner) for v in value) + f"\n{indent}]"
+    return short
+
+
+def _filled(texts: Sequence[str], indent: str) -> str:
+    lines, line = [], indent
+    for number, text in enumerate(texts):
+        part = text + ("," if number + 1 < len(texts) else "")
+        if line.strip() and len(line) + len(part) + 1 > LINE_CHARACTERS:
+            lines.append(line.rstrip())
+            line = indent
+        line += part + " "
+    return "\n".join([*lines, line.rstrip()])
 
 
 def is_terminal() -> bool:

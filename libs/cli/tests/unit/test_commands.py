@@ -12,6 +12,8 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from heimnetz_cli import session
 from heimnetz_cli.app import app
@@ -433,7 +435,9 @@ def test_an_audit_without_findings_is_exit_code_0(heimnetz: Heimnetz, tmp_path: 
 
 def test_an_audit_fails_on_the_severity_asked_for(heimnetz: Heimnetz, tmp_path: Path) -> None:
     bad = tmp_path / "bad.py"
-    bad.write_text("import os\nfrom flask import request\n\n\ndef run():\n    os.system(request.args['x'])\n")
+    bad.write_text(
+        "import os\nfrom flask import request\n\n\ndef run():\n    os.system(request.args['x'])\n"
+    )
 
     found = heimnetz("audit", bad, "--source-only", "--format", "jsonl", "--fail-on", "high")
 
@@ -487,3 +491,20 @@ def test_colour_is_off_where_no_color_says_so(monkeypatch: Any) -> None:
 
     assert output.is_terminal()
     assert not output.has_colour()
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=60,
+)
+
+
+@given(json_values)
+def test_json_that_is_shown_is_the_same_json(value: Any) -> None:
+    from heimnetz_cli.output import to_json
+
+    shown = to_json(value)
+
+    assert json.loads(shown) == value
+    assert not set(shown) & set("\x1b\x9b\u202e\x07")
