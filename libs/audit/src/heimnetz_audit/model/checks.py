@@ -10,7 +10,7 @@ from heimnetz_audit.model.tree import SourceTree
 from heimnetz_audit.model.values import Call, Taint
 
 #: Where a value can come from.
-REMOTE: Final = frozenset({"request", "input"})
+REMOTE: Final = frozenset({"request", "input", "passed"})
 LOCAL: Final = frozenset({"argument", "environment", "file"})
 OUTSIDE: Final = REMOTE | LOCAL | {"network"}
 

@@ -9,6 +9,9 @@ from heimnetz_audit.model.values import Call, Taint, Value
 
 ORIGINS: Final = {
     "request": "a request",
+    "passed": "a request",
+    "dump": "the whole environment",
+    "output": "the output of a program",
     "input": "the input of the plugin",
     "argument": "the command line",
     "environment": "the environment",
@@ -58,6 +61,9 @@ def tainted(
 
 
 def weigh(taint: Taint, severity: Severity) -> tuple[Severity, Confidence]:
+    if taint.kind == "passed":
+        # The request as a whole went through code that is not there.
+        return min(severity, Severity.MEDIUM), Confidence.LOW
     if taint.kind in REMOTE:
         return severity, Confidence.HIGH
     if taint.kind in LOCAL:

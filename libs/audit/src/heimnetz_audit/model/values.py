@@ -203,6 +203,7 @@ class Call:
     facts: Facts
     heap: Any
     has_more: bool = False
+    source: Any = None
 
     @property
     def method(self) -> str:

@@ -8,6 +8,7 @@ from heimnetz_audit.model.values import NO_FACTS, UNKNOWN, Call, Implied, Value,
 from heimnetz_audit.tracing import modelling
 from heimnetz_audit.tracing.engine import CLEAN_WALKS, WALKS, Engine, Frame
 from heimnetz_audit.tracing.heap import Object, State, join_states, settled
+from heimnetz_audit.tracing.knowledge import is_request
 from heimnetz_audit.tracing.naming import attribute, canonical
 
 Arguments = tuple[Value, ...]
@@ -89,6 +90,7 @@ def _observe(
             facts=state.facts,
             heap=state.heap,
             has_more=has_more,
+            source=node,
         )
     )
 
@@ -113,6 +115,8 @@ def dispatch(
         member = instance.cls.find("__call__")
         if member is not None and isinstance(member.code, FunctionCode):
             return call_function(engine, state, member.code.bound(callee), args, keywords, node)
+    if receiver is not None and receiver.name is not None and is_request(receiver.name):
+        return engine.derived(node, callee.taints, name=f"{name}()")
     return modelling.result(engine, state, name, receiver, args, keywords, node)
 
 

@@ -403,7 +403,9 @@ def _split(
 ) -> Value:  # fmt: skip
     separator = args[0].text if args else None
     parts = receiver.parts
-    piece = engine.derived(node, receiver.taints)
+    # A piece of the own address is not the own address any more.
+    taints = tuple(t._replace(cleared=t.cleared - {"redirect"}) for t in receiver.taints)
+    piece = engine.derived(node, taints)
     if parts and separator and method == "split" and len(args) == 1:
         first, last = parts[0], parts[-1]
         if isinstance(first, str) and separator in first:
@@ -415,7 +417,7 @@ def _split(
             items = {i - len(known): constant(t) for i, t in enumerate(known)}
             return engine.allocate(state, Object("split", items=items), taints=piece.taints)
     if separator and len(separator) == 1 and separator != "/" and len(args) == 1:
-        piece = engine.derived(node, receiver.taints, cleared=frozenset({separator}))
+        piece = engine.derived(node, taints, cleared=frozenset({separator}))
     if method in ("partition", "rpartition"):
         return engine.allocate(state, Object("tuple", seq=(piece, UNKNOWN, piece)))
     return engine.allocate(state, Object("list", rest=piece))

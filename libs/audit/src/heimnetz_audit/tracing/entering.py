@@ -74,7 +74,7 @@ def _parameter(
     if (kind in _REQUEST_TYPES and knowledge.uses_framework(code.module.imports)) or (
         argument.arg == "request" and _is_view(code)
     ):
-        return engine.source("request", argument).replaced(name="flask.request")
+        return engine.source("passed", argument).replaced(name="flask.request")
     if decorator is not None:
         return _route_parameter(engine, code, argument, annotation, decorator, default)
     if is_plugin_entry(code):

@@ -149,6 +149,8 @@ def tested(engine: Engine, state: State, name: str, receiver: Value | None, args
         wanted = args[1].name or ""
         safe = wanted in ("int", "float", "bool", "uuid.UUID", "datetime.date")
         return Implied(everything(args[0]), NO_FACTS) if safe else None
+    if method in ("url_has_allowed_host_and_scheme", "is_safe_url") and args:
+        return Implied(about(args[0], *HOST_KINDS), NO_FACTS)
     if method in ("match", "fullmatch", "search") and args:
         return _tested_pattern(state, method, name, receiver, args)
     if method in ("any", "all") and args:

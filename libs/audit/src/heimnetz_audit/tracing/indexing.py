@@ -7,12 +7,16 @@ from heimnetz_audit.model.values import UNKNOWN, Value, constant, join, merge_ta
 from heimnetz_audit.tracing import folding, knowledge
 from heimnetz_audit.tracing.engine import Engine
 from heimnetz_audit.tracing.heap import Object, State
+from heimnetz_audit.tracing.naming import attribute, canonical, lookup
 
 
 def index(engine: Engine, state: State, container: Value, node: ast.Subscript) -> Value:
     if isinstance(node.slice, ast.Slice):
         return _slice(engine, state, container, node)
     key = engine.evaluate(state, node.slice)
+    hidden = _by_hidden_name(engine, state, container, key, node)
+    if hidden is not None:
+        return hidden
     if container.refs:
         found = _from_objects(state, container, key)
         if found is not None:
@@ -26,7 +30,25 @@ def index(engine: Engine, state: State, container: Value, node: ast.Subscript) -
         if source is not None:
             return source
     name = f"{container.name}[]" if container.name else None
-    return engine.derived(node, merge_taints(container.taints, ()), name=name)
+    value = engine.derived(node, container.taints, name=name)
+    ends = ends_of(container, key.const)
+    return value.replaced(guards=value.guards + ends) if ends else value
+
+
+def _by_hidden_name(
+    engine: Engine, state: State, container: Value, key: Value, node: ast.AST
+) -> Value | None:
+    """`os.__dict__["system"]`, `sys.modules["os"]`, `globals()["exec"]`."""
+    text, name = key.text, container.name
+    if text is None or name is None:
+        return None
+    if name.endswith(".__dict__"):
+        return attribute(engine, state, Value(name=name.removesuffix(".__dict__")), text, node)
+    if name == "sys.modules":
+        return Value(name=canonical(text))
+    if name in ("globals()", "locals()", "vars()"):
+        return lookup(engine, state, text, node)
+    return None
 
 
 def _from_objects(state: State, container: Value, key: Value) -> Value | None:

@@ -45,10 +45,15 @@ REQUEST_PARTS: Final = frozenset(
         "get_arguments get_query_argument get_body_argument get_cookie json_body"
     ).split()
 )
+#: Where the request itself was sent: no stranger chooses that for somebody else.
+OWN_ADDRESS: Final = frozenset(
+    "path full_path url base_url get_full_path host host_url url_root raw_path path_qs referrer "
+    "rel_url".split()
+)
 _SOURCES: Final = {
     "sys.argv": "argument",
-    "os.environ": "environment",
-    "os.environb": "environment",
+    "os.environ": "dump",
+    "os.environb": "dump",
     "sys.stdin": "argument",
 }
 _SOURCE_CALLS: Final = {
@@ -56,8 +61,20 @@ _SOURCE_CALLS: Final = {
     "raw_input": "argument",
     "os.getenv": "environment",
     "os.environ.get": "environment",
-    "os.environ.copy": "environment",
-    "os.environ.items": "environment",
+    "os.environ.copy": "dump",
+    "os.environ.items": "dump",
+    "stegano.lsb.reveal": "decoded",
+    "PIL.Image.open().getpixel": "decoded",
+    "PIL.Image.open().getdata": "decoded",
+    "cv2.VideoCapture().read": "screenshot",
+    "subprocess.check_output": "output",
+    "os.popen": "output",
+    "subprocess.run": "output",
+    "subprocess.getoutput": "output",
+    "subprocess.Popen": "output",
+    "psutil.process_iter": "system",
+    "psutil.users": "system",
+    "pwd.getpwall": "system",
     "sys.stdin.read": "argument",
     "sys.stdin.readline": "argument",
     "urllib.request.urlopen": "network",
@@ -251,7 +268,7 @@ def named_escape(name: str) -> frozenset[str]:
 def implicit(engine: "Engine", name: str, node: ast.AST) -> Value | None:
     """`request` without an import that the engine could see, as in `from x import *`."""
     if name == "request" and uses_framework(engine.frame.module.imports):
-        return engine.source("request", node).replaced(name="flask.request")
+        return engine.source("passed", node).replaced(name="flask.request")
     return None
 
 
@@ -267,10 +284,11 @@ def source_attribute(engine: "Engine", dotted: str, node: ast.AST) -> Value | No
     owner, _, name = dotted.rpartition(".")
     if is_request(owner):
         if name in REQUEST_PARTS:
-            return engine.source("request", node).replaced(name=dotted)
+            own = frozenset({"redirect"}) if name in OWN_ADDRESS else frozenset()
+            return engine.source("request", node, own).replaced(name=dotted)
         return Value(name=dotted)
     if dotted in REQUESTS:
-        return engine.source("request", node).replaced(name=dotted)
+        return engine.source("passed", node).replaced(name=dotted)
     kind = _SOURCES.get(dotted)
     if kind is not None:
         return engine.source(kind, node).replaced(name=dotted)
@@ -278,6 +296,8 @@ def source_attribute(engine: "Engine", dotted: str, node: ast.AST) -> Value | No
 
 
 def source_item(engine: "Engine", name: str, node: ast.AST) -> Value | None:
+    if name in ("os.environ", "os.environb"):
+        return engine.source("environment", node)
     return None
 
 

@@ -54,6 +54,8 @@ def _known(
         if found is not None:
             return found
     model = _MODELS.get(name)
+    if model is _open and receiver is not None and method != "open":
+        args = (receiver, *args)
     if model is not None:
         found = model(engine, state, args, keywords, node)
         if found is not None:
@@ -194,6 +196,31 @@ def _import(
         return None
     module = None if is_standard(name) else engine.program.find(name)
     return Value(name=canonical(name), code=ModuleCode(module) if module is not None else None)
+
+
+def _vars(
+    _engine: Engine, _state: State, args: Arguments, _keywords: Keywords, _node: ast.AST
+) -> Value | None:
+    return Value(name=f"{args[0].name}.__dict__") if args and args[0].name else None
+
+
+def _open(
+    engine: Engine, _state: State, args: Arguments, keywords: Keywords, node: ast.AST
+) -> Value | None:
+    """A file gives what is in it; some files hold what nobody hands out."""
+    path = args[0] if args else keywords.get("file", UNKNOWN)
+    mode = args[1] if len(args) > 1 else keywords.get("mode")
+    if mode is not None and mode.text is not None and set(mode.text) & set("wax"):
+        return Value(name="open()")
+    is_secret = any(knowledge.SECRET_FILES.search(text) for text in path.texts())
+    return engine.source("secret" if is_secret else "file", node).replaced(name="open()")
+
+
+def _variable(
+    engine: Engine, _state: State, args: Arguments, _keywords: Keywords, node: ast.AST
+) -> Value | None:
+    found = engine.source("environment", node)
+    return join(found, args[1]) if len(args) > 1 else found
 
 
 def _getattr(
@@ -354,6 +381,14 @@ _MODELS: Final[dict[str, Model]] = {
     "io.BytesIO": _buffer,
     "__import__": _import,
     "importlib.import_module": _import,
+    "importlib.__import__": _import,
+    "vars": _vars,
+    "open": _open,
+    "io.open": _open,
+    "pathlib.Path().read_text": _open,
+    "pathlib.Path().read_bytes": _open,
+    "os.getenv": _variable,
+    "os.environ.get": _variable,
     "getattr": _getattr,
     "setattr": _setattr,
     "os.path.join": _path_join,

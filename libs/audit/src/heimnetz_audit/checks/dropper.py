@@ -1,0 +1,109 @@
+"""A file is fetched from another machine and started, or a command does both.
+
+What runs is not in the package, so nobody could look at it before.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+
+from heimnetz_audit.model import Call, Check, Confidence, Hit, PythonModule, Severity
+from heimnetz_audit.model.questions import on
+from heimnetz_audit.model.threats import PROCESSES, line_of, reaches_network
+
+_LINES = re.compile(
+    r"(curl|wget)\b[^;&\n]*(\|\s*(sudo\s+)?(ba|z)?sh\b|\|\s*python|&&\s*(ba)?sh\b|;\s*(ba)?sh\b"
+    r"|-o\s+\S+.*(chmod|\./)|-O\s+\S+.*(chmod|\./))|"
+    r"powershell.*(-e(nc|c|ncodedcommand)?\b|downloadstring|downloadfile|iex|invoke-webrequest|"
+    r"invoke-expression|-w(indowstyle)?\s+hidden|\biwr\b)|certutil.*-urlcache|bitsadmin.*transfer|"
+    r"mshta\s+http|regsvr32.*(http|/i:)|rundll32.*(http|javascript)",
+    re.IGNORECASE | re.DOTALL,
+)
+_STARTS = frozenset(
+    "system popen startfile Popen call run check_call check_output execv execve execl spawnl "
+    "spawnv ShellExecute ShellExecuteW CDLL WinDLL LoadLibrary create_subprocess_exec run_path "
+    "getoutput create_subprocess_shell".split()
+)
+_FETCHES = frozenset({"urlretrieve", "download"})
+_WRITERS = frozenset({"write", "write_bytes", "write_text", "writelines", "copyfileobj"})
+_RUNNABLE = re.compile(r"\.(exe|dll|scr|bat|cmd|ps1|vbs|msi|sh|elf|bin|jar|so|py|pyw|hta|lnk)$", re.I)
+
+
+def _ask_process(call: Call) -> Iterator[Hit]:
+    if _LINES.search(line_of(call)):
+        yield Hit(message="A command fetches a program and starts it.")
+
+
+def _ask_module(module: PythonModule) -> Iterator[Hit]:
+    if not reaches_network(module) and "wget" not in module.imports:
+        return
+    stored = _stored(module)
+    if not stored:
+        return
+    for node in module.nodes:
+        if isinstance(node, ast.Call) and _last(node.func) in _STARTS:
+            used = {_key(inner) for argument in node.args for inner in ast.walk(argument)}
+            used |= {_key(inner) for k in node.keywords for inner in ast.walk(k.value)}
+            if used & stored - {""}:
+                yield Hit(
+                    message="A file that was fetched from another machine is started.",
+                    line=node.lineno,
+                    end_line=node.end_lineno or node.lineno,
+                    confidence=Confidence.MEDIUM,
+                )
+
+
+def _stored(module: PythonModule) -> set[str]:
+    """Names and texts that say where something fetched was put."""
+    found: set[str] = set()
+    has_write = not module.identifiers.isdisjoint(_WRITERS)
+    for node in module.nodes:
+        if not isinstance(node, ast.Call):
+            continue
+        name = _last(node.func)
+        if name in _FETCHES and len(node.args) > 1:
+            found.update(_key(inner) for inner in ast.walk(node.args[1]))
+        elif name == "open" and has_write and len(node.args) > 1:
+            mode = node.args[1]
+            if isinstance(mode, ast.Constant) and "w" in str(mode.value):
+                found.update(_key(inner) for inner in ast.walk(node.args[0]))
+        elif name in ("write_bytes", "write_text") and isinstance(node.func, ast.Attribute):
+            found.update(_key(inner) for inner in ast.walk(node.func.value))
+    if not _fetches_content(module):
+        return set()
+    return {name for name in found if name not in _COMMON}
+
+
+_COMMON = frozenset({"", "os", "path", "join", "tempfile", "sys", "self", "Path", "pathlib", "str",
+                     "f", "open", "home", "environ"})  # fmt: skip
+
+
+def _fetches_content(module: PythonModule) -> bool:
+    return bool(
+        module.identifiers & {"urlretrieve", "urlopen", "iter_content", "content", "download", "recv"}
+    )
+
+
+def _last(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _key(node: ast.AST) -> str:
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and _RUNNABLE.search(node.value):
+        return node.value
+    return ""
+
+
+CHECK = Check(
+    rule="dropper",
+    title="Fetched, then started",
+    cwe=494,
+    severity=Severity.HIGH,
+    remedy="Ship the program in the package, or ask the owner to install it.",
+    calls=on(PROCESSES, _ask_process),
+    module=_ask_module,
+)
