@@ -19,7 +19,7 @@ check_types() {
 }
 check_imports() {
   local file
-  while read -r file; do lint-imports "$file"; done < <(grep -l 'tool.importlinter' pyproject.toml {libs,services}/*/pyproject.toml)
+  while read -r file; do lint-imports "$file"; done < <(grep -l 'tool.importlinter' pyproject.toml {libs,services}/*/pyproject.toml libs/sdk/*/pyproject.toml)
 }
 check_compose() { docker compose config --quiet && docker compose --file docker-compose.yml config --quiet; }
 check_shell() { shellcheck scripts/*.sh deploy/*/*.sh; }

@@ -253,6 +253,27 @@ def test_status_names_every_service_and_finds_all_well(stack: Stack) -> None:
     }
 
 
+def test_the_owner_account_is_made_once_and_opens_the_graphs(stack: Stack, tmp_path: Path) -> None:
+    secret = stack.call(
+        *("docker", "compose", "exec", "-T", "registry"),
+        *("cat", "/run/heimnetz/secrets/setup-token"),
+    ).out.strip()
+    body = {"setup_token": secret, "name": "owner", "password": "correct horse battery"}
+    with stack.http() as anybody:
+        wrong = anybody.post("/api/registry/v1/setup", json={**body, "setup_token": "guess"})
+        first = anybody.post("/api/registry/v1/setup", json=body)
+        again = anybody.post("/api/registry/v1/setup", json=body)
+        graphs = anybody.get(
+            "/prometheus/api/v1/query?query=up", auth=("owner", "correct horse battery")
+        )
+
+    # A stack that was kept has its owner already.
+    assert first.status_code in (201, 409)
+    assert again.status_code == 409
+    assert wrong.status_code in (401, 403, 409)
+    assert graphs.status_code == 200
+
+
 def test_only_the_gateway_publishes_ports(stack: Stack) -> None:
     shown = stack.call(
         *("docker", "ps", "--filter", f"label=com.docker.compose.project={PROJECT}"),

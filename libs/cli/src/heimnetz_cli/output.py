@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 LINE_CHARACTERS = 100
+LAST_COLUMN_CHARACTERS = 30
 # C0 except tab and newline, DEL, C1, and the marks that reorder text (Unicode TR36, 3.1).
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
@@ -111,11 +112,17 @@ def show_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for header in headers:
-        table.add_column(header, overflow="fold")
+    for header in headers[:-1]:
+        table.add_column(header, no_wrap=True)
+    table.add_column(headers[-1], overflow="fold")
     for row in cells:
         table.add_row(*(Text(cell, style=_style(cell)) for cell in row))
-    Console(no_color=not has_colour(), highlight=False).print(table)
+    # Identifiers are there to be copied: a narrow terminal breaks the line, and no cell is cut.
+    widths = [max(map(len, column)) + 2 for column in zip(headers, *cells, strict=True)]
+    room = sum(widths[:-1]) + min(widths[-1], LAST_COLUMN_CHARACTERS)
+    console = Console(no_color=not has_colour(), highlight=False)
+    console.width = max(console.width, room)
+    console.print(table)
 
 
 GOOD = frozenset({"ok", "approved", "up", "healthy", "ready", "resolved", "A", "B"})
