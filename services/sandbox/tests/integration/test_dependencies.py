@@ -1,0 +1,259 @@
+"""Dependencies: from a hashed lock, wheels only, by the builder, from an index of the test's own."""
+
+import hashlib
+import io
+import ipaddress
+import json
+import tarfile
+import threading
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import docker
+import pytest
+
+from heimnetz_common.testing import KeyRing
+from heimnetz_sandbox.testing import Place, Stand, standing
+
+pytestmark = pytest.mark.engine
+
+
+@dataclass
+class Index:
+    """A simple repository (PEP 503); files by name."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    port: int = 0
+
+    def answer(self, path: str) -> bytes | None:
+        parts = path.strip("/").split("/")
+        if parts[0] == "files":
+            return self.files.get(parts[1])
+        links = [
+            f'<a href="/files/{name}">{name}</a>'
+            for name in self.files
+            if name.split("-")[0].replace("_", "-") == parts[1]
+        ]
+        return f"<!DOCTYPE html><html><body>{''.join(links)}</body></html>".encode()
+
+    def lock(self, name: str, file: str, digest: str | None = None) -> str:
+        sha256 = digest or hashlib.sha256(self.files[file]).hexdigest()
+        return f"{name}==1.0 --hash=sha256:{sha256}\n"
+
+
+@pytest.fixture(scope="module")
+def index() -> Iterator[Index]:
+    index = Index()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = index.answer(self.path)
+            self.send_response(404 if body is None else 200)
+            is_page = not self.path.startswith("/files")
+            self.send_header("content-type", "text/html" if is_page else "application/zip")
+            self.send_header("content-length", str(len(body or b"")))
+            self.end_headers()
+            self.wfile.write(body or b"")
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("0.0.0.0", 0), Handler)
+    server.daemon_threads = True
+    index.port = server.server_port
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield index
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def building(
+    index: Index, place: Place, postgres_url: str, key_ring: KeyRing
+) -> Iterator[Stand]:
+    engine = docker.from_env()
+    address = engine.networks.get("bridge").attrs["IPAM"]["Config"][0]
+    engine.close()
+    # Not every engine says it: the bridge has the first address of its network.
+    gateway = address.get("Gateway") or next(ipaddress.ip_network(address["Subnet"]).hosts())
+    url = f"http://{gateway}:{index.port}/simple"
+    with standing(place, postgres_url, key_ring, PACKAGE_INDEX_URL=url) as stand:
+        yield stand
+
+
+def wheel(name: str, files: dict[str, str]) -> bytes:
+    data = io.BytesIO()
+    info = f"{name}-1.0.dist-info"
+    contents = {
+        **files,
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "".join(f"{path},,\n" for path in [*contents, f"{info}/RECORD"])
+    with zipfile.ZipFile(data, "w") as archive:
+        for path, text in {**contents, f"{info}/RECORD": record}.items():
+            archive.writestr(path, text)
+    return data.getvalue()
+
+
+def install(stand: Stand, name: str, code: str, lock: str) -> None:
+    stand.install(
+        name, code, files={"requirements.lock": lock}, dependencies={"lock": "requirements.lock"}
+    )
+
+
+def test_a_wheel_is_imported_and_nothing_else_of_it_runs(building: Stand, index: Index) -> None:
+    file = "good_dep-1.0-py3-none-any.whl"
+    index.files[file] = wheel(
+        "good_dep",
+        {
+            "good_dep/__init__.py": "VALUE = 42\n",
+            "evil.pth": "import os; os.environ['PTH'] = 'ran'\n",
+            "sitecustomize.py": "import os; os.environ['SITE'] = 'ran'\n",
+            "good_dep-1.0.dist-info/entry_points.txt": "[console_scripts]\npython = good_dep:x\n",
+        },
+    )
+    install(
+        building,
+        "depends",
+        """
+import os
+from pathlib import Path
+import good_dep
+
+def run(input, context):
+    try:
+        Path("/deps/new").write_text("x")
+        writes = True
+    except OSError:
+        writes = False
+    return {
+        "value": good_dep.VALUE,
+        "ran": sorted({"PTH", "SITE"} & set(os.environ)),
+        "bin": Path("/deps/bin").exists(),
+        "writes": writes,
+    }
+""",
+        index.lock("good-dep", file),
+    )
+
+    run = building.run("depends", wait=60)
+
+    assert run["outcome"] == "ok", run
+    assert run["result"] == {"value": 42, "ran": [], "bin": False, "writes": False}
+
+
+def test_the_same_lock_is_fetched_once(building: Stand, index: Index) -> None:
+    file = "shared_dep-1.0-py3-none-any.whl"
+    index.files[file] = wheel("shared_dep", {"shared_dep.py": "VALUE = 1\n"})
+    lock = index.lock("shared-dep", file)
+    code = "import shared_dep\ndef run(input, context): return {'value': shared_dep.VALUE}"
+    install(building, "first-user", code, lock)
+    assert building.run("first-user")["outcome"] == "ok"
+    del index.files[file]
+
+    install(building, "second-user", code, lock)
+
+    assert building.run("second-user")["result"] == {"value": 1}
+
+
+def test_a_wheel_with_another_hash_is_refused(building: Stand, index: Index) -> None:
+    file = "swapped_dep-1.0-py3-none-any.whl"
+    index.files[file] = wheel("swapped_dep", {"swapped_dep.py": ""})
+    install(
+        building,
+        "swapped-user",
+        "def run(input, context): return {}",
+        index.lock("swapped-dep", file, "0" * 64),
+    )
+
+    run = building.run("swapped-user")
+
+    assert run["outcome"] == "refused"
+    assert "dependencies could not be fetched" in run["reason"]
+    assert "HASHES" in run["reason"]
+
+
+def test_a_source_distribution_is_never_built(building: Stand, index: Index) -> None:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:gz") as archive:
+        for name, text in (
+            ("source_dep-1.0/setup.py", "raise SystemExit('ran')"),
+            ("source_dep-1.0/PKG-INFO", "Metadata-Version: 2.1\nName: source-dep\nVersion: 1.0\n"),
+        ):
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
+    index.files["source_dep-1.0.tar.gz"] = data.getvalue()
+    install(
+        building,
+        "source-user",
+        "def run(input, context): return {}",
+        index.lock("source-dep", "source_dep-1.0.tar.gz"),
+    )
+
+    run = building.run("source-user")
+
+    assert run["outcome"] == "refused"
+    assert "No matching distribution" in run["reason"]
+
+
+def test_a_wheel_that_leaves_its_folder_is_refused(building: Stand, index: Index) -> None:
+    file = "climbing_dep-1.0-py3-none-any.whl"
+    index.files[file] = wheel("climbing_dep", {"../../../../tmp/evil.py": "x = 1\n"})
+    install(
+        building,
+        "climbing-user",
+        "def run(input, context): return {}",
+        index.lock("climbing-dep", file),
+    )
+
+    run = building.run("climbing-user")
+
+    assert run["outcome"] == "refused"
+    assert "outside" in run["reason"]
+
+
+def test_a_wheel_that_is_too_large_is_refused_and_others_run(
+    building: Stand, index: Index
+) -> None:
+    file = "huge_dep-1.0-py3-none-any.whl"
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("huge_dep/zeros.bin", "w", force_zip64=True) as member:
+            for _ in range(600):
+                member.write(bytes(1 << 20))
+        archive.writestr("huge_dep-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: huge_dep\nVersion: 1.0\n")
+        archive.writestr("huge_dep-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr("huge_dep-1.0.dist-info/RECORD", "")
+    index.files[file] = data.getvalue()
+    install(
+        building,
+        "huge-user",
+        "def run(input, context): return {}",
+        index.lock("huge-dep", file),
+    )
+
+    run = building.run("huge-user")
+
+    assert run["outcome"] == "refused"
+    assert building.containers() == []
+
+
+def test_a_lock_that_names_another_index_is_refused_before_anything_is_fetched(
+    building: Stand,
+) -> None:
+    install(
+        building,
+        "redirecting-user",
+        "def run(input, context): return {}",
+        "--index-url https://evil.example/simple\n",
+    )
+
+    run = building.run("redirecting-user")
+
+    assert run["outcome"] == "refused"
+    assert "line 1 of the lock" in run["reason"]
+    assert json.dumps(run["reason"]).isascii()
