@@ -73,4 +73,4 @@ def before(version: str, others: Sequence[str]) -> str | None:
 
 
 def retry_seconds(attempts: int) -> int:
-    return min(2 ** min(attempts, 10), MAX_RETRY_SECONDS)
+    return int(min(2.0 ** min(attempts, 10), MAX_RETRY_SECONDS))
