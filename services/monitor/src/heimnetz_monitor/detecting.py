@@ -20,6 +20,10 @@ from heimnetz_monitor.lines import fit
 _HOUR = 3600.0
 # Programs load, fill caches and compile in their first hours, and again after an update.
 _WARM_UP_SECONDS = 3.2 * _HOUR
+# A cache that fills does not swing; a saw-tooth shows its floor sooner.
+_SAW_WARM_UP_SECONDS = 2.2 * _HOUR
+_SAW_SWING = 0.05
+_LEAST_SWING = 0.016  # smaller cycles are noise
 _SURGE_AFTER_SECONDS = 4.2 * _HOUR
 _SUDDEN_LIFE_SECONDS = 1.3 * _HOUR
 _HOT_SHARE = 0.06  # active file pages up to this share are the program itself, and stay
@@ -87,7 +91,11 @@ class LeakDetector:
         self._steps.add(held)
         if self._troughs.add(time, held, self._steps.usual):
             self._judge(self._troughs.find_growths(), time)
-        if self._surge.add(time, held) and self._kind is None:
+        is_surging = self._surge.add(time, held)
+        if self._kind is None and (
+            is_surging
+            or (held > self._surge.attention and is_accelerating(self._history, time, held))
+        ):
             self._find_surge(time)
         closed = self._history.add(time, held)
         if closed:
@@ -173,8 +181,6 @@ class LeakDetector:
                 self._find_stairs(ring)
         if self._is_settled(time, _SURGE_AFTER_SECONDS):
             self._surge.watch(self._history, self._troughs.swing)
-            if self._kind is None and is_accelerating(self._history):
-                self._find_surge(time)
         else:
             self._surge.rest()
         if self._kind is not None and self._has_ended(time):
@@ -204,15 +210,26 @@ class LeakDetector:
         Short growths happen to healthy containers: bursts, ramps, a day's load. The longer and the
         straighter a growth is, the less of the headroom it takes to believe it.
         """
-        if not (0.38 < growth.late < 0.78 and growth.residual < 0.08):
-            return 9.0
+        is_saw = self._troughs.is_saw(_SAW_SWING)
+        if is_saw and growth.seconds < 2 * self._troughs.period():
+            return 9.0  # a cycle that climbs
         hours = growth.seconds / _HOUR
-        need = 0.36 if hours < 2 else max(0.06, 0.36 * (2 / hours) ** 0.85)
-        crooked = 0.75 + 0.25 * (growth.residual / 0.03) ** 2
+        need = 0.42 if hours < 2 else max(0.06, 0.42 * (2 / hours) ** 0.7)
+        if is_saw:  # cycles do not all keep the same, so that their floors are uneven
+            is_steady = 0.36 < growth.late < 0.74 and growth.residual < 0.1
+            crooked = 0.65 + 0.04 * (growth.residual / 0.03) ** 2
+        else:
+            is_steady = 0.4 < growth.late < 0.68 and growth.residual < 0.08
+            crooked = 0.75 + 0.2 * (growth.residual / 0.03) ** 2
+        if not is_steady:
+            return 9.0
         need *= crooked if hours < 13 else min(crooked, 1.3)
         if self._ran_before:
             need *= 0.6
-        settled = max(self._run_started, self._deployed) + _WARM_UP_SECONDS
+        began = max(self._run_started, self._deployed)
+        if is_saw and time > began + _SAW_WARM_UP_SECONDS:
+            return max(need, 0.22)
+        settled = began + _WARM_UP_SECONDS
         wait = 0.3 * (settled - growth.started) if growth.started < settled - 900 else 0.0
         if time < settled + max(0.0, wait):
             return max(need, 0.25) if self._ran_before else 0.8
@@ -222,15 +239,15 @@ class LeakDetector:
         """A saw-tooth gives back more than it keeps, in sharp falls."""
         steps, troughs = self._steps, self._troughs
         enough = 1.2 * growth.rise
-        if steps.falls >= 4 and steps.fell > max(enough, 2 * steps.rose):
+        if steps.falls >= 4 and steps.fell > max(enough, 1.15 * steps.rose):
             return LeakKind.CYCLIC
-        if troughs.cycles >= 5 and troughs.sharpness > 0.85 and troughs.fallen > enough:
+        if troughs.is_saw(_LEAST_SWING) and troughs.fallen > enough:
             return LeakKind.CYCLIC
         return LeakKind.GRADUAL
 
     def _find_stairs(self, ring: int) -> None:
         stairs = find_stairs(self._history, ring)
-        if stairs is None or self._steps.fell > 1.2 * (stairs.top - stairs.base):
+        if stairs is None or stairs.height < self._troughs.swing:  # floors of a saw-tooth
             return
         settled = max(self._run_started, self._deployed) + _WARM_UP_SECONDS
         if stairs.started < settled:
@@ -261,7 +278,9 @@ class LeakDetector:
             return True
         if self._kind is LeakKind.SUDDEN or self._history.closed % FACTOR:
             return False
-        part = max(1.5 * _HOUR, 0.5 * (time - self._started), 4 * self._troughs.period())
+        part = 0.5 * (time - self._started)
+        if part < max(1.5 * _HOUR, 4 * self._troughs.period()):
+            return False
         series = self._history.covering(time - part, time)
         lows = series.lows[series.first_at(time - part) :]
         quarter = len(lows) // 4

@@ -71,6 +71,10 @@ class Troughs:
             found.append(measure(times[-length:], values[-length:], max(earlier, self._highest)))
         return [growth for growth in found if growth]
 
+    def is_saw(self, least_swing: float = 0.0) -> bool:
+        """Whether the stream climbs slowly and falls sharply, again and again."""
+        return self.cycles >= 5 and self.sharpness > 0.85 and self.swing >= least_swing
+
     def period(self) -> float:
         """Seconds from trough to trough; 0 where too few are known."""
         times = self._points[0::2]
