@@ -17,9 +17,11 @@ FROM python AS platform
 COPY --from=dependencies /opt/heimnetz /opt/heimnetz
 COPY deploy/init/src/ libs/common/src/ libs/manifest/src/ libs/audit/src/ libs/docs/src/ /opt/heimnetz/src/
 COPY services/*/src/ /opt/heimnetz/src/
+# The platform's own documentation, which docs-gen serves.
+COPY docs/ /usr/share/heimnetz/docs/
 # Whatever the umask of the checkout, every service's user can read it.
 # A path file instead of PYTHONPATH: `python -I`, which audits packages, reads no environment.
-RUN chmod -R a+rX /opt/heimnetz/src && /opt/heimnetz/bin/python -m compileall -q /opt/heimnetz/src && \
+RUN chmod -R a+rX /opt/heimnetz/src /usr/share/heimnetz && /opt/heimnetz/bin/python -m compileall -q /opt/heimnetz/src && \
     echo /opt/heimnetz/src >"$(/opt/heimnetz/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/heimnetz.pth"
 # uvloop looks names up in its threads; four would be held up by two names that do not answer.
 ENV PATH=/opt/heimnetz/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
