@@ -96,6 +96,8 @@ class Consumers:
             try:
                 messages = await pull.fetch(FETCH, timeout=FETCH_SECONDS)
             except TimeoutError:
+                messages = []
+            if not messages:
                 # Nothing came; a vanished consumer looks the same, so look.
                 info = await stream.consumer_info(STREAM, durable)
                 pending.set((info.num_pending or 0) + (info.num_ack_pending or 0))
