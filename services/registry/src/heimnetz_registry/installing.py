@@ -1,12 +1,13 @@
 """A version is put to use: with what it is granted, and its configuration, secrets sealed."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from heimnetz_common import outbox
 from heimnetz_common.database import Connection, Database
-from heimnetz_common.errors import Mistake
+from heimnetz_common.errors import Mistake, Unavailable
 from heimnetz_common.logs import get_logger
 from heimnetz_common.sealing import CannotOpen, Sealer
 from heimnetz_manifest import (
@@ -152,10 +153,18 @@ class Installer:
                 subject=plugin,
             )
 
+    async def _any_secret(self) -> tuple[str, str, bytes] | None:
+        """Waits for the database, which may start after us."""
+        while True:
+            try:
+                async with self._database.connection() as connection:
+                    return await installations.find_any_secret(connection)
+            except Unavailable:
+                await asyncio.sleep(2)
+
     async def check_key(self) -> None:
         """Say at start whether the key opens what was sealed; the rest works on without it."""
-        async with self._database.connection() as connection:
-            found = await installations.find_any_secret(connection)
+        found = await self._any_secret()
         if self._sealer is None:
             log.error("encryption_key_missing", remedy=KeyMissing().detail)
             return

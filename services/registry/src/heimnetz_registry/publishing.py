@@ -6,6 +6,7 @@ from pathlib import Path
 
 from heimnetz_common import outbox
 from heimnetz_common.database import Connection, Database
+from heimnetz_common.errors import HeimnetzError
 from heimnetz_common.logs import get_logger
 from heimnetz_manifest import ManifestError, Package, inspect_package
 from heimnetz_registry import events
@@ -159,7 +160,10 @@ class Publisher:
     async def sweep(self) -> None:
         """Remove what crashes left behind, at start and every ten minutes, until cancelled."""
         while True:
-            await self.sweep_once()
+            try:
+                await self.sweep_once()
+            except HeimnetzError as error:
+                log.warning("sweep_waits", reason=error.detail)
             await asyncio.sleep(_SWEEP_SECONDS)
 
     async def sweep_once(self) -> None:

@@ -70,9 +70,7 @@ def index() -> Iterator[Index]:
 
 
 @pytest.fixture(scope="module")
-def building(
-    index: Index, place: Place, postgres_url: str, key_ring: KeyRing
-) -> Iterator[Stand]:
+def building(index: Index, place: Place, postgres_url: str, key_ring: KeyRing) -> Iterator[Stand]:
     engine = docker.from_env()
     address = engine.networks.get("bridge").attrs["IPAM"]["Config"][0]
     engine.close()
@@ -216,17 +214,21 @@ def test_a_wheel_that_leaves_its_folder_is_refused(building: Stand, index: Index
     assert "outside" in run["reason"]
 
 
-def test_a_wheel_that_is_too_large_is_refused_and_others_run(
-    building: Stand, index: Index
-) -> None:
+def test_a_wheel_that_is_too_large_is_refused_and_others_run(building: Stand, index: Index) -> None:
     file = "huge_dep-1.0-py3-none-any.whl"
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open("huge_dep/zeros.bin", "w", force_zip64=True) as member:
             for _ in range(600):
                 member.write(bytes(1 << 20))
-        archive.writestr("huge_dep-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: huge_dep\nVersion: 1.0\n")
-        archive.writestr("huge_dep-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(
+            "huge_dep-1.0.dist-info/METADATA",
+            "Metadata-Version: 2.1\nName: huge_dep\nVersion: 1.0\n",
+        )
+        archive.writestr(
+            "huge_dep-1.0.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
         archive.writestr("huge_dep-1.0.dist-info/RECORD", "")
     index.files[file] = data.getvalue()
     install(

@@ -51,7 +51,10 @@ class Talk:
 
 
 def file(name: str, data: bytes = b"x") -> tuple[dict[str, Any], dict[str, Any]]:
-    return {"type": "file", "name": name}, {"type": "data", "base64": base64.b64encode(data).decode()}
+    return {"type": "file", "name": name}, {
+        "type": "data",
+        "base64": base64.b64encode(data).decode(),
+    }
 
 
 async def test_a_whole_talk_gives_result_and_files() -> None:

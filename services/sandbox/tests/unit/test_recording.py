@@ -52,7 +52,10 @@ def test_an_endless_line_is_cut_into_lines() -> None:
         log.write("stdout", "x" * 10_000)
     log.end()
 
-    assert {len(text) for _, text in texts(log)} <= {MAX_LINE_CHARACTERS, 100_000 % MAX_LINE_CHARACTERS}
+    assert {len(text) for _, text in texts(log)} <= {
+        MAX_LINE_CHARACTERS,
+        100_000 % MAX_LINE_CHARACTERS,
+    }
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=6, max_size=40), st.binary(max_size=7))

@@ -6,7 +6,7 @@ import orjson
 from fastapi import Request as HttpRequest
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException
+from starlette.exceptions import HTTPException
 
 from heimnetz_common import strictjson
 from heimnetz_common.errors import InvalidInput, Mistake, TooLarge, UnsupportedMedia
@@ -68,8 +68,8 @@ async def _read_form(request: HttpRequest) -> tuple[bytes, tuple[InputFile, ...]
             max_files=MAX_FILES, max_fields=1, max_part_size=MAX_INPUT_BYTES
         ) as form:
             return await _read_parts(form)
-    except MultiPartException as error:
-        raise InvalidInput(f"the form cannot be read: {error.message}") from error
+    except HTTPException as error:
+        raise InvalidInput(f"the form cannot be read: {error.detail}") from error
 
 
 async def _read_parts(form: FormData) -> tuple[bytes, tuple[InputFile, ...]]:

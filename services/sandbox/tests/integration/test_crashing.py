@@ -1,0 +1,114 @@
+"""Faults F5, F6, F36: the sandbox dies at each step, the engine goes away; nothing is left over."""
+
+import os
+import signal
+
+import pytest
+
+from heimnetz_common.testing import KeyRing, eventually_sync
+from heimnetz_sandbox.testing import Place, standing
+
+pytestmark = pytest.mark.engine
+
+SLEEPER = "import time\ndef run(input, context):\n    time.sleep(3)\n    return {}"
+
+# Ends the process, as a kill -9 would, before or after one call of the named method.
+CRASH = """
+import os, signal
+from heimnetz_sandbox import dispatching, engine
+owner, name, is_after = {point!r}
+owner = {{"engine": engine.Engine, "dispatcher": dispatching.Dispatcher}}[owner]
+real = getattr(owner, name)
+async def dies(*arguments, **options):
+    if not os.path.exists({once!r}):
+        if is_after:
+            await real(*arguments, **options)
+        open({once!r}, "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return await real(*arguments, **options)
+setattr(owner, name, dies)
+"""
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        ("engine", "create", True),
+        ("engine", "start", True),
+        ("dispatcher", "_announce", True),
+        ("dispatcher", "_end", False),
+    ],
+    ids=["after create", "after start", "after announcing", "before the result's commit"],
+)
+def test_a_dead_sandbox_leaves_no_container_and_no_run_without_an_outcome(
+    place: Place, postgres_url: str, key_ring: KeyRing, point: tuple[str, str, bool]
+) -> None:
+    once = str(place.folder / f"crashed-{'-'.join(map(str, point))}")
+    prelude = CRASH.format(point=point, once=once)
+    with standing(place, postgres_url, key_ring, prelude, LEASE_SECONDS="3") as stand:
+        stand.install("victim", SLEEPER)
+        run_id = stand.ask("victim").json()["id"]
+        assert stand.process.child is not None
+        assert stand.process.child.wait(30) == -signal.SIGKILL
+        assert len(stand.containers(run_id)) == (point[1] != "_end")
+
+        stand.start()
+
+        run = stand.get_run(run_id, 30)
+        assert run["outcome"] == "interrupted"
+        eventually_sync(lambda: not stand.containers(run_id), 20)
+        assert not (stand.run_dir / "runs" / run_id).exists()
+        assert stand.run("victim")["outcome"] == "ok"
+    os.unlink(once)
+
+
+def test_a_neighbours_containers_are_left_alone(
+    place: Place, postgres_url: str, key_ring: KeyRing
+) -> None:
+    with (
+        standing(place, postgres_url, key_ring) as one,
+        standing(place, postgres_url, key_ring) as other,
+    ):
+        one.install("mine", SLEEPER)
+        run_id = one.ask("mine").json()["id"]
+        eventually_sync(lambda: one.get_run(run_id, 0)["started_at"], 15)
+
+        # Another stack on the same engine reaps what is its own.
+        other.process.end()
+        other.start()
+
+        assert one.get_run(run_id, 20)["outcome"] == "ok"
+
+
+def test_runs_under_way_are_interrupted_when_the_sandbox_is_stopped(
+    place: Place, postgres_url: str, key_ring: KeyRing
+) -> None:
+    with standing(place, postgres_url, key_ring) as stand:
+        stand.install("long", "import time\ndef run(input, context): time.sleep(25)")
+        run_id = stand.ask("long").json()["id"]
+        eventually_sync(lambda: stand.get_run(run_id, 0)["started_at"], 15)
+
+        stand.process.end()
+
+        assert stand.containers(run_id) == []
+        stand.start()
+        assert stand.get_run(run_id, 0)["outcome"] == "interrupted"
+
+
+def test_the_queue_is_kept_while_the_engine_is_away(
+    place: Place, postgres_url: str, key_ring: KeyRing
+) -> None:
+    socket = place.folder / "moving.sock"
+    socket.symlink_to(place.socket)
+    with standing(place, postgres_url, key_ring, ENGINE_SOCKET=str(socket)) as stand:
+        stand.install("waiter", "def run(input, context): return {}")
+        stand.run("waiter")
+        socket.unlink()
+        eventually_sync(lambda: not stand.is_ready(), 15)
+
+        run_id = stand.ask("waiter", wait=2).json()["id"]
+        assert stand.get_run(run_id, 0)["state"] == "queued"
+        socket.symlink_to(place.socket)
+
+        assert stand.get_run(run_id, 20)["outcome"] == "ok"
+    socket.unlink()
