@@ -90,7 +90,9 @@ class Relay:
                         await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
                 self._wake.clear()
         finally:
+            # Waited for: its connection goes back before the pool closes.
             listener.cancel()
+            await asyncio.gather(listener, return_exceptions=True)
 
     async def _quietly(self, work: Coroutine[None, None, int]) -> int:
         try:
