@@ -16,7 +16,7 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 _WINDOWS_DEVICES = frozenset(
     {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(1, 10))}
 )
-_FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
 _UNWANTED = frozenset(
     {
         ".git",
@@ -77,7 +77,8 @@ def clean_path(raw: bytes, *, is_directory: bool) -> str:
 
 def _check_characters(name: str) -> None:
     for letter in name:
-        if unicodedata.category(letter) in _FORBIDDEN_CATEGORIES:
+        # Of the spaces only the one that everybody can type and see.
+        if unicodedata.category(letter) in _FORBIDDEN_CATEGORIES and letter != " ":
             raise refusals.ForbiddenCharacter(f"U+{ord(letter):04X} is not accepted", member=name)
 
 

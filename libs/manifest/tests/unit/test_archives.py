@@ -77,6 +77,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "13 NUL": (plugin(Entry(b"a.py\0.txt")), "archive-nul-in-name"),
     "14 control": (plugin(Entry("a\nb")), "archive-forbidden-character"),
     "14 direction": (plugin(Entry("a\u202egnp.py")), "archive-forbidden-character"),
+    "14 space that is none": (plugin(Entry("a\u00a0b")), "archive-forbidden-character"),
     "14 zero width": (plugin(Entry("a\u200bb")), "archive-forbidden-character"),
     "15 deep": (plugin(Entry("a/b/c/d/e/f/g/h/i/j/k")), "archive-path-too-long"),
     "16 empty name": (plugin(Entry("")), "archive-name"),
