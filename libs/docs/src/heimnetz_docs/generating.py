@@ -113,7 +113,11 @@ def entry_of(page: Page, known: Known) -> Entry:
 
 
 def _grade(known: Known) -> Grade | None:
-    return Grade(known.audit.grade, known.audit.score, known.audit.verdict) if known.audit else None
+    if known.audit is None:
+        return None
+    # An audit that could not finish has no letter.
+    letter = known.audit.grade if len(known.audit.grade) == 1 else "?"
+    return Grade(letter, known.audit.score, known.audit.verdict)
 
 
 def _marks(subject: Subject) -> tuple[Cell, ...]:
