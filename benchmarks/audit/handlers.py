@@ -39,20 +39,47 @@ PASSES = [
     ("data = 'fixed'", False),
     ("entries = {}\nentries['a'] = 'one'\nentries['b'] = value\ndata = entries['b']", True),
     ("entries = {}\nentries['a'] = 'one'\nentries['b'] = value\ndata = entries['a']", False),
-    ("entries = {'a': 'one', 'b': value, 'c': 'two'}\ndata = entries['b']\ndata = entries['c']", False),
-    ("entries = {'a': 'one', 'b': value, 'c': 'two'}\ndata = entries['c']\ndata = entries['b']", True),
-    ("items = []\nitems.append('one')\nitems.append(value)\nitems.append('two')\nitems.pop(0)\ndata = items[0]", True),
-    ("items = []\nitems.append('one')\nitems.append(value)\nitems.append('two')\nitems.pop(0)\ndata = items[1]", False),
+    (
+        "entries = {'a': 'one', 'b': value, 'c': 'two'}\ndata = entries['b']\ndata = entries['c']",
+        False,
+    ),
+    (
+        "entries = {'a': 'one', 'b': value, 'c': 'two'}\ndata = entries['c']\ndata = entries['b']",
+        True,
+    ),
+    (
+        "items = []\nitems.append('one')\nitems.append(value)\nitems.append('two')\nitems.pop(0)\ndata = items[0]",
+        True,
+    ),
+    (
+        "items = []\nitems.append('one')\nitems.append(value)\nitems.append('two')\nitems.pop(0)\ndata = items[1]",
+        False,
+    ),
     ("items = ['one', value, 'two']\ndata = items[1]", True),
     ("items = ['one', value, 'two']\ndata = items[-1]", False),
     ("number = 106\ndata = 'small' if 7 * 18 + number > 200 else value", False),
     ("number = 86\nif 7 * 42 - number > 200:\n    data = value\nelse:\n    data = 'other'", True),
     ("number = 86\nif 7 * 42 - number > 250:\n    data = value\nelse:\n    data = 'other'", False),
-    ("letters = 'ABC'\nletter = letters[1]\nmatch letter:\n    case 'A':\n        data = value\n    case 'B':\n        data = 'bob'\n    case 'C' | 'D':\n        data = value\n    case _:\n        data = 'none'", False),
-    ("letters = 'ABC'\nletter = letters[2]\nmatch letter:\n    case 'A':\n        data = value\n    case 'B':\n        data = 'bob'\n    case 'C' | 'D':\n        data = value\n    case _:\n        data = 'none'", True),
-    ("config = configparser.ConfigParser()\nconfig.add_section('part')\nconfig.set('part', 'one', 'fixed')\nconfig.set('part', 'two', value)\ndata = config.get('part', 'one')", False),
-    ("config = configparser.ConfigParser()\nconfig.add_section('part')\nconfig.set('part', 'one', 'fixed')\nconfig.set('part', 'two', value)\ndata = config.get('part', 'two')", True),
-    ("coded = base64.b64encode(value.encode('utf-8'))\ndata = base64.b64decode(coded).decode('utf-8')", True),
+    (
+        "letters = 'ABC'\nletter = letters[1]\nmatch letter:\n    case 'A':\n        data = value\n    case 'B':\n        data = 'bob'\n    case 'C' | 'D':\n        data = value\n    case _:\n        data = 'none'",
+        False,
+    ),
+    (
+        "letters = 'ABC'\nletter = letters[2]\nmatch letter:\n    case 'A':\n        data = value\n    case 'B':\n        data = 'bob'\n    case 'C' | 'D':\n        data = value\n    case _:\n        data = 'none'",
+        True,
+    ),
+    (
+        "config = configparser.ConfigParser()\nconfig.add_section('part')\nconfig.set('part', 'one', 'fixed')\nconfig.set('part', 'two', value)\ndata = config.get('part', 'one')",
+        False,
+    ),
+    (
+        "config = configparser.ConfigParser()\nconfig.add_section('part')\nconfig.set('part', 'one', 'fixed')\nconfig.set('part', 'two', value)\ndata = config.get('part', 'two')",
+        True,
+    ),
+    (
+        "coded = base64.b64encode(value.encode('utf-8'))\ndata = base64.b64decode(coded).decode('utf-8')",
+        True,
+    ),
     ("text = 'start' + value + 'end'\ndata = text[5:-3]", True),
     ("text = 'start' + value + 'end'\ndata = text[0:5]", False),
     ("text = value + '_end'\ndata = text[:-4]", True),
@@ -60,7 +87,10 @@ PASSES = [
     ("maker = TextMaker('fixed')\ndata = maker.make(value)", True),
     ("maker = TextMaker('fixed')\nmaker.make(value)\ndata = maker.initial", False),
     ("holder = Holder()\nholder.first = value\nholder.second = 'fixed'\ndata = holder.first", True),
-    ("holder = Holder()\nholder.first = value\nholder.second = 'fixed'\ndata = holder.second", False),
+    (
+        "holder = Holder()\nholder.first = value\nholder.second = 'fixed'\ndata = holder.second",
+        False,
+    ),
     ("data = pass_on(value)", True),
     ("data = forget(value)", False),
     ("def inner(text):\n    return text.strip()\ndata = inner(value)", True),
@@ -69,8 +99,14 @@ PASSES = [
     ("data = ''.join(character for character in value)", True),
     ("data = ''.join(['one', value, 'two'])", True),
     ("queue = collections.deque(['fixed'])\nqueue.append(value)\ndata = queue.popleft()", False),
-    ("queue = collections.deque(['fixed'])\nqueue.append(value)\nqueue.popleft()\ndata = queue.popleft()", True),
-    ("out = io.StringIO()\nout.write('one ')\nout.write(value)\nout.seek(0)\ndata = out.read()", True),
+    (
+        "queue = collections.deque(['fixed'])\nqueue.append(value)\nqueue.popleft()\ndata = queue.popleft()",
+        True,
+    ),
+    (
+        "out = io.StringIO()\nout.write('one ')\nout.write(value)\nout.seek(0)\ndata = out.read()",
+        True,
+    ),
     ("data = 'fixed'\nwhile False:\n    data = value", False),
     ("try:\n    data = value.strip()\nexcept ValueError:\n    data = ''", True),
     ("data = value if value else 'none'", True),
@@ -95,7 +131,7 @@ PASSES = [
     ("data = max(0, 5)\ndata = f'n{data}'", False),
 ]
 
-HELPERS = '''
+HELPERS = """
 
 class ItemReader:
     def __init__(self, request):
@@ -147,7 +183,7 @@ def is_plain(text):
         if character not in "abcdefghijklmnopqrstuvwxyz":
             return False
     return True
-'''
+"""
 
 IMPORTS = """import base64
 import codecs

@@ -32,7 +32,7 @@ def main() -> None:
         row[1 if sample.is_vulnerable else 3] += 1
         if is_found != sample.is_vulnerable and "--show" in sys.argv:
             print("=" * 70, sample.name, "vulnerable" if sample.is_vulnerable else "harmless")
-            print(sample.text[sample.text.index("@app.route"):])
+            print(sample.text[sample.text.index("@app.route") :])
         if report.unknowns:
             print(sample.name, report.unknowns)
     total = 0.0

@@ -1,6 +1,6 @@
 """Measures findings of high severity or above, time and memory on packages that people trust.
 
-    python benchmarks/audit/measure_packages.py SITE_PACKAGES [NAME...]
+python benchmarks/audit/measure_packages.py SITE_PACKAGES [NAME...]
 """
 
 import resource
@@ -15,7 +15,9 @@ from heimnetz_audit import Severity, SourceTree, audit
 def main() -> None:
     root = Path(sys.argv[1])
     names = sys.argv[2:] or sorted(
-        p.name for p in root.iterdir() if p.is_dir() and not p.name.endswith((".dist-info", ".libs"))
+        p.name
+        for p in root.iterdir()
+        if p.is_dir() and not p.name.endswith((".dist-info", ".libs"))
     )
     lines = high = noisy = 0
     spent = 0.0
@@ -43,7 +45,9 @@ def main() -> None:
         for unknown in report.unknowns[:4]:
             print(f"    ? {unknown.file}: {unknown.why}")
     print(f"{lines} lines, {spent:.0f} s, {lines / max(spent, 0.01):.0f} lines a second")
-    print(f"{high} high, {high / max(lines, 1) * 1000:.4f} per 1,000 lines, in {noisy} of {len(names)}")
+    print(
+        f"{high} high, {high / max(lines, 1) * 1000:.4f} per 1,000 lines, in {noisy} of {len(names)}"
+    )
     print(reasons.most_common())
 
 

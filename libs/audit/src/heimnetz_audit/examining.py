@@ -6,7 +6,16 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from heimnetz_audit import checks, inferring
-from heimnetz_audit.model import Call, Check, Finding, Hit, Package, PythonModule, SourceTree, Unknown
+from heimnetz_audit.model import (
+    Call,
+    Check,
+    Finding,
+    Hit,
+    Package,
+    PythonModule,
+    SourceTree,
+    Unknown,
+)
 from heimnetz_audit.model.checks import Question
 from heimnetz_audit.reading import Sources
 from heimnetz_audit.tracing import Walk
@@ -181,5 +190,3 @@ def keys(sums: dict[str, str], memory: Memory) -> dict[str, str]:
             parts = [everything, *(f"{each}:{sums[each]}" for each in sorted(reached))]
             found[name] = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     return found
-
-

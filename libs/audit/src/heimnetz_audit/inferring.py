@@ -42,13 +42,7 @@ _DEFAULT_PORTS: Final = {
     "poplib.POP3_SSL": 995, "paramiko.SSHClient().connect": 22, "redis.Redis": 6379,
 }  # fmt: skip
 _PROCESSES: Final = frozenset(
-    (
-        "os.system os.popen os.execv os.execve os.execvp os.execl os.execlp os.spawnv os.spawnl "
-        "os.posix_spawn subprocess.run subprocess.call subprocess.check_call subprocess.Popen "
-        "subprocess.check_output subprocess.getoutput subprocess.getstatusoutput pty.spawn "
-        "asyncio.create_subprocess_exec asyncio.create_subprocess_shell os.startfile "
-        "multiprocessing.Process os.fork"
-    ).split()
+    ["os.system", "os.popen", "os.execv", "os.execve", "os.execvp", "os.execl", "os.execlp", "os.spawnv", "os.spawnl", "os.posix_spawn", "subprocess.run", "subprocess.call", "subprocess.check_call", "subprocess.Popen", "subprocess.check_output", "subprocess.getoutput", "subprocess.getstatusoutput", "pty.spawn", "asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell", "os.startfile", "multiprocessing.Process", "os.fork"]
 )
 _READS: Final = frozenset(
     {"pathlib.Path().read_text", "pathlib.Path().read_bytes", "os.listdir", "os.scandir",

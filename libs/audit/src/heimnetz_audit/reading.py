@@ -25,11 +25,12 @@ CACHE_BYTES: Final = 2 * 1024 * 1024
 
 PYTHON_ENDINGS: Final = (".py", ".pyw", ".pyi")
 _PYTHON_TWO: Final = re.compile(
-    r"^\s*print\s+[\"'\w]|^\s*exec\s+[\"'\w]|except\s+[\w.]+\s*,\s*\w+\s*:|^\s*raise\s+\w+\s*,", re.M
+    r"^\s*print\s+[\"'\w]|^\s*exec\s+[\"'\w]|except\s+[\w.]+\s*,\s*\w+\s*:|^\s*raise\s+\w+\s*,",
+    re.MULTILINE,
 )
 
 
-class Unreadable(Exception):  # noqa: N818
+class Unreadable(Exception):
     """The file cannot be looked at; the message says why."""
 
 

@@ -13,7 +13,7 @@ _ORDER: Final[tuple[Outcome, ...]] = ("approve", "review", "reject")
 GRADES: Final = "ABCDEF"
 
 
-class InvalidPolicy(ValueError):  # noqa: N818
+class InvalidPolicy(ValueError):
     """The policy says something that has no meaning."""
 
 
@@ -193,7 +193,12 @@ def _worded(name: str, value: Any) -> str:
 
 
 def _waiver(entry: Any) -> Waiver:
-    if not isinstance(entry, Mapping) or not set(entry) <= {"rule", "reason", "files", "expires_on"}:
+    if not isinstance(entry, Mapping) or not set(entry) <= {
+        "rule",
+        "reason",
+        "files",
+        "expires_on",
+    }:
         raise InvalidPolicy("waivers: rule, reason, files and expires_on are needed")
     expires = entry.get("expires_on")
     if isinstance(expires, str):

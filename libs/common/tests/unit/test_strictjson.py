@@ -1,3 +1,4 @@
+import contextlib
 import json
 
 import pytest
@@ -5,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heimnetz_common import strictjson
-import contextlib
 
 VALUES = st.recursive(
     st.none()

@@ -33,7 +33,9 @@ def audit_of(
         grade=str(report.get("grade") or version.get("grade") or "?"),
         verdict=str(report.get("verdict") or version.get("verdict") or ""),
         counts={str(name): int(number) for name, number in counts.items()},
-        reasons=tuple(str(reason) for reason in (report.get("reasons") or [version.get("reason")]) if reason),
+        reasons=tuple(
+            str(reason) for reason in (report.get("reasons") or [version.get("reason")]) if reason
+        ),
         findings=findings,
         reaches=tuple(reaches(report.get("inferred") or {}, manifest)),
         limitations=tuple(_limitation(item) for item in report.get("unknowns") or ()),

@@ -53,9 +53,12 @@ def _traced(module: PythonModule) -> Iterator[Hit]:
     for node in module.nodes:
         if not isinstance(node, ast.If):
             continue
-        asks = any(isinstance(n, ast.Attribute) and n.attr == "gettrace" for n in ast.walk(node.test))
+        asks = any(
+            isinstance(n, ast.Attribute) and n.attr == "gettrace" for n in ast.walk(node.test)
+        )
         if asks and any(
-            isinstance(n, ast.Call) and getattr(n.func, "attr", getattr(n.func, "id", "")) in _LEAVES
+            isinstance(n, ast.Call)
+            and getattr(n.func, "attr", getattr(n.func, "id", "")) in _LEAVES
             for statement in node.body
             for n in ast.walk(statement)
         ):

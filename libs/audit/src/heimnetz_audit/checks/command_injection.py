@@ -63,6 +63,8 @@ CHECK = Check(
             "asyncio.create_subprocess_exec pty.spawn",
             tainted("command", _MESSAGE, 0),
         ),
-        **on("os.spawnv os.spawnl os.spawnve os.spawnvp os.spawnlp", tainted("command", _MESSAGE, 1)),
+        **on(
+            "os.spawnv os.spawnl os.spawnve os.spawnvp os.spawnlp", tainted("command", _MESSAGE, 1)
+        ),
     },
 )

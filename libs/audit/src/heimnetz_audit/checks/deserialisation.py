@@ -27,7 +27,9 @@ def _ask_yaml(call: Call) -> Iterator[Hit]:
     taints = call.live(value, "deserialise", OUTSIDE | {"decoded"}) if value is not None else ()
     if taints:
         level, sure = weigh(taints[0], Severity.HIGH)
-        yield Hit(message=_MESSAGE.format("outside"), severity=level, confidence=sure, taint=taints[0])
+        yield Hit(
+            message=_MESSAGE.format("outside"), severity=level, confidence=sure, taint=taints[0]
+        )
     elif loader is not None and name.startswith("yaml.") and not _is_known(value):
         yield Hit(
             message="YAML is read by a loader that can run code.",

@@ -20,13 +20,13 @@ _LINES = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _STARTS = frozenset(
-    "system popen startfile Popen call run check_call check_output execv execve execl spawnl "
-    "spawnv ShellExecute ShellExecuteW CDLL WinDLL LoadLibrary create_subprocess_exec run_path "
-    "getoutput create_subprocess_shell".split()
+    ["system", "popen", "startfile", "Popen", "call", "run", "check_call", "check_output", "execv", "execve", "execl", "spawnl", "spawnv", "ShellExecute", "ShellExecuteW", "CDLL", "WinDLL", "LoadLibrary", "create_subprocess_exec", "run_path", "getoutput", "create_subprocess_shell"]
 )
 _FETCHES = frozenset({"urlretrieve", "download"})
 _WRITERS = frozenset({"write", "write_bytes", "write_text", "writelines", "copyfileobj"})
-_RUNNABLE = re.compile(r"\.(exe|dll|scr|bat|cmd|ps1|vbs|msi|sh|elf|bin|jar|so|py|pyw|hta|lnk)$", re.I)
+_RUNNABLE = re.compile(
+    r"\.(exe|dll|scr|bat|cmd|ps1|vbs|msi|sh|elf|bin|jar|so|py|pyw|hta|lnk)$", re.IGNORECASE
+)
 
 
 def _ask_process(call: Call) -> Iterator[Hit]:
@@ -80,7 +80,8 @@ _COMMON = frozenset({"", "os", "path", "join", "tempfile", "sys", "self", "Path"
 
 def _fetches_content(module: PythonModule) -> bool:
     return bool(
-        module.identifiers & {"urlretrieve", "urlopen", "iter_content", "content", "download", "recv"}
+        module.identifiers
+        & {"urlretrieve", "urlopen", "iter_content", "content", "download", "recv"}
     )
 
 
@@ -93,7 +94,11 @@ def _last(node: ast.expr) -> str:
 def _key(node: ast.AST) -> str:
     if isinstance(node, ast.Name):
         return node.id
-    if isinstance(node, ast.Constant) and isinstance(node.value, str) and _RUNNABLE.search(node.value):
+    if (
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and _RUNNABLE.search(node.value)
+    ):
         return node.value
     return ""
 

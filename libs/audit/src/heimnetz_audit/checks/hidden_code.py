@@ -50,7 +50,9 @@ def _ask_module(module: PythonModule) -> Iterator[Hit]:
         if node.func.id not in ("exec", "eval") or not node.args:
             continue
         inner = list(ast.walk(node.args[0]))
-        has_chr = any(isinstance(n, ast.Name) and n.id in ("chr", "bytes", "bytearray") for n in inner)
+        has_chr = any(
+            isinstance(n, ast.Name) and n.id in ("chr", "bytes", "bytearray") for n in inner
+        )
         has_loop = any(isinstance(n, ast.ListComp | ast.GeneratorExp) for n in inner) or any(
             isinstance(n, ast.Name) and n.id == "map" for n in inner
         )

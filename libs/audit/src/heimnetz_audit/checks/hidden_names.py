@@ -39,8 +39,14 @@ def _ask_import(call: Call) -> Iterator[Hit]:
     name = call.args[0].text if call.args else None
     suspects = {"os", "subprocess", "socket", "ctypes", "marshal", "base64", "builtins", "pty",
                 "requests", "urllib", "zlib"}  # fmt: skip
-    if name in suspects and argument is not None and not isinstance(argument, ast.Constant | ast.Name):
-        yield Hit(message=f"The name of the module {name} is put together.", confidence=Confidence.HIGH)
+    if (
+        name in suspects
+        and argument is not None
+        and not isinstance(argument, ast.Constant | ast.Name)
+    ):
+        yield Hit(
+            message=f"The name of the module {name} is put together.", confidence=Confidence.HIGH
+        )
 
 
 def _ask_both(call: Call) -> Iterator[Hit]:

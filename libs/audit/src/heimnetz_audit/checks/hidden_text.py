@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from heimnetz_audit.model import Check, Confidence, Hit, PythonModule, Severity
 
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
-_INVISIBLE = re.compile("[\u200b\u200c\u200d\u2060\u00ad\U000e0000-\U000e007f\ufe00-\ufe0f]{8,}|[\u3164\uffa0\u115f]")
+_INVISIBLE = re.compile(
+    "[\u200b\u200c\u200d\u2060\u00ad\U000e0000-\U000e007f\ufe00-\ufe0f]{8,}|[\u3164\uffa0\u115f]"
+)
 _FAR = re.compile(r"\S[ \t]{120,}[^\s#]")
 
 

@@ -18,7 +18,9 @@ def _ask(call: Call) -> Iterator[Hit]:
         return
     http_only = call.argument(7, "httponly")
     if http_only is None or (http_only.consts is not None and not all(http_only.consts)):
-        yield Hit(message="Scripts of the page can read the cookie.", cwe=1004, severity=Severity.LOW)
+        yield Hit(
+            message="Scripts of the page can read the cookie.", cwe=1004, severity=Severity.LOW
+        )
 
 
 CHECK = Check(

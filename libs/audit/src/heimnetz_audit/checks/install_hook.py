@@ -13,7 +13,9 @@ from heimnetz_audit.model.threats import NETWORK_MODULES
 
 _PROCESS = frozenset({"system", "popen", "Popen", "call", "run", "check_call", "check_output",
                       "startfile", "spawn", "getoutput"})  # fmt: skip
-_NETWORK = frozenset({"urlopen", "urlretrieve", "get", "post", "request", "connect", "gethostbyname"})
+_NETWORK = frozenset(
+    {"urlopen", "urlretrieve", "get", "post", "request", "connect", "gethostbyname"}
+)
 _CODE = frozenset({"exec", "eval", "compile", "__import__"})
 _HOOKS = re.compile(r"^(install|develop|egg_info|build_py|bdist_egg|sdist|build_ext|_install)$")
 
@@ -69,7 +71,9 @@ def _hook_classes(module: PythonModule) -> list[ast.ClassDef]:
     found = []
     for node in module.nodes:
         if isinstance(node, ast.ClassDef):
-            bases = [b.id if isinstance(b, ast.Name) else getattr(b, "attr", "") for b in node.bases]
+            bases = [
+                b.id if isinstance(b, ast.Name) else getattr(b, "attr", "") for b in node.bases
+            ]
             if any(_HOOKS.match(base) for base in bases):
                 found.append(node)
     return found

@@ -23,7 +23,7 @@ def _ask(module: PythonModule) -> Iterator[Hit]:
     if not watches:
         return
     sends = module.imports & NETWORK_MODULES
-    keeps = "open" in names and names & _STORES or names & {"basicConfig", "FileHandler"}
+    keeps = ("open" in names and names & _STORES) or names & {"basicConfig", "FileHandler"}
     if sends or keeps:
         line = next(
             (n for n, text in enumerate(module.lines, 1) if any(hook in text for hook in _HOOKS)), 1

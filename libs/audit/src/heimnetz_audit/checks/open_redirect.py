@@ -18,7 +18,9 @@ def _chooses_host(_call: Call, value: Value, taint: Taint) -> bool:
         return True
     prefix = value.prefix
     rest = prefix.partition("://")[2] if "://" in prefix else prefix[1:]
-    return not ("/" in rest or "?" in rest or "#" in rest or (rest and not prefix.startswith("http")))
+    return not (
+        "/" in rest or "?" in rest or "#" in rest or (rest and not prefix.startswith("http"))
+    )
 
 
 def _is_location(call: Call, value: Value, taint: Taint) -> bool:

@@ -22,7 +22,9 @@ _LINES = re.compile(
     r"reg(\.exe)?\s+add\b.*\\Run|launchctl\s+load|update-rc\.d|sc(\.exe)?\s+create|New-ScheduledTask",
     re.IGNORECASE | re.DOTALL,
 )
-_RUN = re.compile(r"CurrentVersion\\+(Run|RunOnce|Winlogon|Policies\\+Explorer\\+Run)", re.IGNORECASE)
+_RUN = re.compile(
+    r"CurrentVersion\\+(Run|RunOnce|Winlogon|Policies\\+Explorer\\+Run)", re.IGNORECASE
+)
 
 
 def _ask_open(call: Call) -> Iterator[Hit]:
@@ -40,9 +42,7 @@ def _ask_path(call: Call) -> Iterator[Hit]:
 
 def _about(path: str) -> Iterator[Hit]:
     if _KEYS.search(path):
-        yield Hit(
-            message="A file that decides who may log in is changed.", severity=Severity.HIGH
-        )
+        yield Hit(message="A file that decides who may log in is changed.", severity=Severity.HIGH)
     elif _PLACES.search(path):
         yield Hit(message="A start-up file is written.", confidence=Confidence.HIGH)
 

@@ -21,7 +21,7 @@ _LINES = re.compile(
 )
 _CIPHERS = frozenset({"Fernet", "AES", "ChaCha20", "Cipher", "encrypt"})
 _RANSOM = re.compile(r"your files (have been|are|were) encrypted|decrypt.{0,40}(bitcoin|btc|monero)|"
-                     r"\.(locked|encrypted|crypt|wncry)$|send.{0,30}(btc|bitcoin).{0,40}to", re.I | re.S)  # fmt: skip
+                     r"\.(locked|encrypted|crypt|wncry)$|send.{0,30}(btc|bitcoin).{0,40}to", re.IGNORECASE | re.DOTALL)  # fmt: skip
 
 
 def _ask_process(call: Call) -> Iterator[Hit]:
@@ -40,7 +40,9 @@ def _ask_own(call: Call) -> Iterator[Hit]:
     value = call.argument(0, "path")
     if value is None:
         return
-    if value.name == "?__file__" or any(t.source.text.find("sys.argv[0]") >= 0 for t in value.taints):
+    if value.name == "?__file__" or any(
+        t.source.text.find("sys.argv[0]") >= 0 for t in value.taints
+    ):
         yield Hit(
             message="The code removes itself after it ran.",
             confidence=Confidence.MEDIUM,

@@ -27,7 +27,9 @@ def _is_quoted(value: Value, taint: Taint) -> bool:
     return False
 
 
-_ASK = tainted("sql", _MESSAGE, 0, "sql", "query", "statement", "operation", condition=_is_statement)
+_ASK = tainted(
+    "sql", _MESSAGE, 0, "sql", "query", "statement", "operation", condition=_is_statement
+)
 
 CHECK = Check(
     rule="sql-injection",

@@ -11,7 +11,9 @@ from heimnetz_audit.model.checks import Question
 from heimnetz_audit.model.questions import on
 from heimnetz_audit.model.threats import first_match
 
-_WALLETS = re.compile(r"\[13\]\[a-km-z|0x\[a-fA-F0-9\]\{40\}|bc1\[|\(bc1\||T\[A-Za-z1-9\]\{33\}|\[LM3\]")
+_WALLETS = re.compile(
+    r"\[13\]\[a-km-z|0x\[a-fA-F0-9\]\{40\}|bc1\[|\(bc1\||T\[A-Za-z1-9\]\{33\}|\[LM3\]"
+)
 _ADDRESSES = re.compile(r"^(0x[a-fA-F0-9]{40}|bc1[a-z0-9]{25,60}|[13][a-km-zA-HJ-NP-Z1-9]{25,34})$")
 
 

@@ -50,7 +50,12 @@ def _ask_connect(call: Call) -> Iterator[Hit]:
             yield Hit(message="The code connects to an address without a name.")
             return
     const = value.const if value is not None else None
-    if isinstance(const, tuple) and const and isinstance(const[0], str) and _ADDRESS.match(const[0]):
+    if (
+        isinstance(const, tuple)
+        and const
+        and isinstance(const[0], str)
+        and _ADDRESS.match(const[0])
+    ):
         yield Hit(message="The code connects to an address without a name.")
 
 

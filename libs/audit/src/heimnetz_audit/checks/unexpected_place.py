@@ -49,7 +49,9 @@ def _ask(package: Package) -> Iterator[Hit]:
 def _ask_pth(name: str, content: bytes) -> Iterator[Hit]:
     for number, line in enumerate(content.splitlines(), 1):
         if line.startswith((b"import ", b"import\t")):
-            is_long = len(line) > 200 or re.search(rb"exec|eval|base64|urllib|subprocess|os\.", line)
+            is_long = len(line) > 200 or re.search(
+                rb"exec|eval|base64|urllib|subprocess|os\.", line
+            )
             yield Hit(
                 message="The file runs code at every start of Python.",
                 file=name,

@@ -69,8 +69,8 @@ CHECK = Check(
             _ask_named,
         ),
         "hashlib.new": _ask_new,
-        "hashlib.file_digest": lambda call: (
-            _ask_new(Call(**{f: getattr(call, f) for f in Call.__slots__} | {"args": call.args[1:]}))
+        "hashlib.file_digest": lambda call: _ask_new(
+            Call(**{f: getattr(call, f) for f in Call.__slots__} | {"args": call.args[1:]})
         ),
         "hmac.new": _ask_hmac,
         "hmac.digest": _ask_hmac,

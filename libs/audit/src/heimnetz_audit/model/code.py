@@ -44,7 +44,13 @@ class FunctionCode:
 
     def bound(self, receiver: Any) -> "FunctionCode":
         return FunctionCode(
-            self.node, self.module, self.qualified, self.cls, self.closure, receiver, self.decorators
+            self.node,
+            self.module,
+            self.qualified,
+            self.cls,
+            self.closure,
+            receiver,
+            self.decorators,
         )
 
 

@@ -40,8 +40,7 @@ SENDERS: Final = " ".join(
     "telebot.TeleBot().send_document boto3.client().put_object paramiko.SFTPClient().put"
 )  # fmt: skip
 NETWORK_MODULES: Final = frozenset(
-    "requests httpx urllib urllib2 urllib3 socket aiohttp http smtplib ftplib websocket "
-    "telegram telebot discord paramiko discord_webhook".split()
+    ["requests", "httpx", "urllib", "urllib2", "urllib3", "socket", "aiohttp", "http", "smtplib", "ftplib", "websocket", "telegram", "telebot", "discord", "paramiko", "discord_webhook"]
 )
 
 
@@ -80,12 +79,14 @@ def strings(module: PythonModule) -> Iterator[tuple[int, str]]:
 
 
 def _docstrings(module: PythonModule) -> set[int]:
-    return {id(n.value) for n in module.nodes if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)}
+    return {
+        id(n.value)
+        for n in module.nodes
+        if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)
+    }
 
 
-def first_match(
-    module: PythonModule, pattern: re.Pattern[str]
-) -> tuple[int, re.Match[str]] | None:
+def first_match(module: PythonModule, pattern: re.Pattern[str]) -> tuple[int, re.Match[str]] | None:
     for line, text in strings(module):
         found = pattern.search(text[:20_000])
         if found is not None:

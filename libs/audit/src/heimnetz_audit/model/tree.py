@@ -71,7 +71,9 @@ class SourceTree:
         skipped: list[Unknown] = []
         for folder, folders, entries in os.walk(path, followlinks=False):
             folders.sort()
-            for entry in sorted([*entries, *(f for f in folders if (Path(folder) / f).is_symlink())]):
+            for entry in sorted(
+                [*entries, *(f for f in folders if (Path(folder) / f).is_symlink())]
+            ):
                 _sort_in(path, Path(folder) / entry, names, skipped)
         return cls(_Folder(dict(sorted(names.items()))), tuple(sorted(skipped)))
 

@@ -153,9 +153,7 @@ def all_taints(values: Iterable[Value]) -> tuple[Taint, ...]:
     return taints
 
 
-def _join_constants(
-    a: tuple[Any, ...] | None, b: tuple[Any, ...] | None
-) -> tuple[Any, ...] | None:
+def _join_constants(a: tuple[Any, ...] | None, b: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
     if a is None or b is None:
         return None
     merged = list(a)

@@ -13,7 +13,12 @@ Method = Callable[[Engine, State, Value, tuple[Value, ...], ast.AST], Value | No
 
 
 def call(
-    engine: Engine, state: State, receiver: Value, method: str, args: tuple[Value, ...], node: ast.AST
+    engine: Engine,
+    state: State,
+    receiver: Value,
+    method: str,
+    args: tuple[Value, ...],
+    node: ast.AST,
 ) -> Value | None:
     """The result of a method of a container; None when it is no method that is known here."""
     item = state.heap.of(receiver)
@@ -319,15 +324,18 @@ _TABLES: Final[dict[str, dict[str, Method]]] = {
                "getbuffer": _content},
 }  # fmt: skip
 
-_SPLITTERS: Final = frozenset(
-    {"split", "rsplit", "splitlines", "partition", "rpartition"}
-)
+_SPLITTERS: Final = frozenset({"split", "rsplit", "splitlines", "partition", "rpartition"})
 #: The result says as much about the text as the text itself.
 _VIEWS: Final = frozenset({"lower", "upper", "strip", "lstrip", "rstrip", "casefold"})
 
 
 def call_text(
-    engine: Engine, state: State, receiver: Value, method: str, args: tuple[Value, ...], node: ast.AST
+    engine: Engine,
+    state: State,
+    receiver: Value,
+    method: str,
+    args: tuple[Value, ...],
+    node: ast.AST,
 ) -> Value | None:
     """Methods of texts that are not constant."""
     if method == "join" and args:
@@ -373,9 +381,7 @@ def _join_text(
     return folding.concat(engine, node, tuple(pieces)) if pieces else constant("")
 
 
-def _replace(
-    engine: Engine, receiver: Value, args: tuple[Value, ...], node: ast.AST
-) -> Value:
+def _replace(engine: Engine, receiver: Value, args: tuple[Value, ...], node: ast.AST) -> Value:
     """Replacing one character is complete; removing a longer text can put it together anew."""
     old, new = args[0].text, args[1].text
     cleared: frozenset[str] = frozenset()

@@ -28,7 +28,7 @@ WALKS: Final = 12
 CLEAN_WALKS: Final = 2
 
 
-class BudgetSpent(Exception):  # noqa: N818
+class BudgetSpent(Exception):
     """The code is too tangled to be followed within bounds."""
 
 

@@ -11,7 +11,7 @@ from heimnetz_audit.tracing.engine import Engine, Frame
 from heimnetz_audit.tracing.heap import State
 
 ROUTE_METHODS: Final = frozenset(
-    "route get post put delete patch head options websocket api_route view".split()
+    ["route", "get", "post", "put", "delete", "patch", "head", "options", "websocket", "api_route", "view"]
 )
 _HARMLESS: Final = frozenset({"int", "float", "bool", "UUID", "uuid.UUID", "date", "datetime"})
 _REQUEST_TYPES: Final = frozenset({"HttpRequest", "Request", "HTTPServerRequest"})
@@ -100,11 +100,14 @@ def _route_parameter(
     pattern = ""
     if decorator.args and isinstance(decorator.args[0], ast.Constant):
         pattern = str(decorator.args[0].value)
-    if any(
-        f"<{kind}:{argument.arg}>" in pattern for kind in ("int", "float", "uuid")
-    ) or annotation.rpartition(".")[2].removesuffix(" | None") in _HARMLESS:
+    if (
+        any(f"<{kind}:{argument.arg}>" in pattern for kind in ("int", "float", "uuid"))
+        or annotation.rpartition(".")[2].removesuffix(" | None") in _HARMLESS
+    ):
         return unknown
-    if isinstance(default, ast.Call) and ast.unparse(default.func).endswith(("Depends", "Security")):
+    if isinstance(default, ast.Call) and ast.unparse(default.func).endswith(
+        ("Depends", "Security")
+    ):
         return unknown
     if f"{argument.arg}>" in pattern or f"{{{argument.arg}" in pattern:
         plain = "path:" not in pattern and ":path" not in pattern

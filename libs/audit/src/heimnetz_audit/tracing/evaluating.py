@@ -104,9 +104,7 @@ def _either(earlier: Value, value: Value, *, is_and: bool) -> Value:
 
 
 def _combined(_state: State, proven: Implied) -> Implied:
-    return Implied(
-        _quoted(proven.when_true), _quoted(proven.when_false)
-    )
+    return Implied(_quoted(proven.when_true), _quoted(proven.when_false))
 
 
 def _quoted(facts: frozenset[tuple[int, str]]) -> frozenset[tuple[int, str]]:
@@ -301,7 +299,9 @@ def _about_whole(
     if not whole.guards:
         return None
     true = frozenset((number, kind) for number, _ in whole.guards for _, kind in implied.when_true)
-    false = frozenset((number, kind) for number, _ in whole.guards for _, kind in implied.when_false)
+    false = frozenset(
+        (number, kind) for number, _ in whole.guards for _, kind in implied.when_false
+    )
     return Implied(true, false)
 
 

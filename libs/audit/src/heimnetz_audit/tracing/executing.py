@@ -82,7 +82,9 @@ def _assign(engine: Engine, state: State, node: ast.Assign) -> State | None:
 
 def _assign_annotated(engine: Engine, state: State, node: ast.AnnAssign) -> State | None:
     if node.value is not None:
-        assign(engine, state, node.target, _marked(engine, engine.evaluate(state, node.value), node))
+        assign(
+            engine, state, node.target, _marked(engine, engine.evaluate(state, node.value), node)
+        )
     return state
 
 
@@ -455,4 +457,3 @@ STATEMENTS: Final[Mapping[type[ast.AST], Execution]] = {
     ast.Match: _match,
     ast.Pass: _same,
 }
-

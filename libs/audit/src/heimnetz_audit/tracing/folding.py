@@ -54,12 +54,7 @@ _FOLDING_ERRORS: Final = (
 
 #: Methods of constants that are computed; each is pure and its result is bounded.
 TEXT_METHODS: Final = frozenset(
-    (
-        "capitalize casefold count decode encode endswith find format hex index isalnum isalpha "
-        "isascii isdecimal isdigit isidentifier islower isnumeric isspace isupper join lower "
-        "lstrip partition removeprefix removesuffix replace rfind rindex rpartition rsplit rstrip "
-        "split splitlines startswith strip swapcase title upper"
-    ).split()
+    ["capitalize", "casefold", "count", "decode", "encode", "endswith", "find", "format", "hex", "index", "isalnum", "isalpha", "isascii", "isdecimal", "isdigit", "isidentifier", "islower", "isnumeric", "isspace", "isupper", "join", "lower", "lstrip", "partition", "removeprefix", "removesuffix", "replace", "rfind", "rindex", "rpartition", "rsplit", "rstrip", "split", "splitlines", "startswith", "strip", "swapcase", "title", "upper"]
 )
 _CALLS: Final[dict[str, Callable[..., Any]]] = {
     "len": len, "int": int, "str": str, "float": float, "bool": bool, "abs": abs, "min": min,
@@ -235,7 +230,7 @@ def slice_text(
     first = parts[0] if isinstance(parts[0], str) else ""
     last = parts[-1] if isinstance(parts[-1], str) else ""
     begin = start or 0
-    if 0 <= begin and stop is not None and 0 <= stop <= len(first):
+    if begin >= 0 and stop is not None and 0 <= stop <= len(first):
         return constant(first[begin:stop])
     if begin < 0 and -begin <= len(last):
         if stop is None:

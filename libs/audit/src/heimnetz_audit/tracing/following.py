@@ -177,5 +177,3 @@ def instantiate_blank(engine: Engine, state: State, cls: ClassCode) -> Value:
 
 def _ignore(_call: Call) -> None:
     return None
-
-

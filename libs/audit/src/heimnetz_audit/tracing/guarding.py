@@ -116,7 +116,9 @@ def _equality(a: Value, b: Value, state: State) -> Implied | None:
                     facts |= about(tested, scope.removeprefix("count:"), part=scope)
             for scope in {scope for _, scope in tested.guards if scope.startswith("end:")}:
                 if isinstance(other.const, str) and other.const:
-                    facts |= about(tested, f"@{scope.removeprefix('end:')}:{other.const}", part=scope)
+                    facts |= about(
+                        tested, f"@{scope.removeprefix('end:')}:{other.const}", part=scope
+                    )
             if "root" in {scope for _, scope in tested.guards}:
                 facts |= about(tested, "path", part="root")
             return Implied(facts, NO_FACTS)

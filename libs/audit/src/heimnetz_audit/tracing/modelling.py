@@ -78,7 +78,9 @@ def _by_table(
     args: Arguments, keywords: Keywords, node: ast.AST,
 ) -> Value | None:  # fmt: skip
     method = name.rpartition(".")[2]
-    if name in knowledge.CLEAN_CALLS or (receiver is not None and method in knowledge.CLEAN_METHODS):
+    if name in knowledge.CLEAN_CALLS or (
+        receiver is not None and method in knowledge.CLEAN_METHODS
+    ):
         return Value(name=f"{name}()")
     taints = taints_of(state, (*args, *keywords.values()))
     if name in knowledge.ENCODERS:
@@ -163,7 +165,9 @@ def _container(kind: str) -> Model:
         if kind == "dict":
             if item is not None and item.kind == "dict":
                 return engine.allocate(state, item.changed(items={**item.items, **keywords}))
-            return engine.allocate(state, Object("dict", rest=Value(taints=state.heap.taints(args[0]))))
+            return engine.allocate(
+                state, Object("dict", rest=Value(taints=state.heap.taints(args[0])))
+            )
         elements = state.heap.elements(args[0])
         if elements is not None:
             return engine.allocate(state, Object(kind, seq=elements))

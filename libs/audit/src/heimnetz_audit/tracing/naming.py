@@ -159,9 +159,7 @@ def iterate(engine: Engine, state: State, value: Value, node: ast.AST) -> Value:
     return engine.derived(node, value.taints, name=name)
 
 
-def _keys(
-    engine: Engine, items: dict[object, Value], value: Value, node: ast.AST
-) -> Value:
+def _keys(engine: Engine, items: dict[object, Value], value: Value, node: ast.AST) -> Value:
     found: Value | None = None
     for key in items:
         found = constant(key) if found is None else join(found, constant(key))
