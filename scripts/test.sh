@@ -8,11 +8,12 @@ export PATH="$PWD/.venv/bin:$PATH"
 export TESTCONTAINERS_RYUK_DISABLED=true
 
 scripts/bootstrap.sh
+scripts/browser.sh
 scripts/check.sh
 step() { printf '\n== %s\n' "$*"; }
 
-step "Integration, contract and security tests"
-mapfile -t folders < <(find services libs deploy -type d -path '*/tests/integration')
+step "Integration, browser, contract and security tests"
+mapfile -t folders < <(find services libs deploy -type d \( -path '*/tests/integration' -o -path '*/tests/browser' \))
 pytest -n 2 --dist loadfile -m "not stack" "${folders[@]}" tests
 step "End to end"
 pytest -m stack tests

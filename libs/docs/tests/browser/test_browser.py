@@ -1,6 +1,5 @@
 """Hostile text in a real browser, with the pages' policy and, which says more, without any."""
 
-import os
 import re
 import shutil
 import socketserver
@@ -126,9 +125,7 @@ def browser() -> str:
         found = shutil.which(name)
         if found:
             return found
-    if os.environ.get("CI"):
-        pytest.fail("this test needs Chromium: apt-get install chromium")
-    pytest.skip("no Chromium on this machine")
+    pytest.fail("this test needs Chromium: apt-get install chromium")
 
 
 @pytest.fixture(scope="module", params=["with the pages' policy", "without any policy"])
