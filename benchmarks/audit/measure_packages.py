@@ -45,9 +45,8 @@ def main() -> None:
         for unknown in report.unknowns[:4]:
             print(f"    ? {unknown.file}: {unknown.why}")
     print(f"{lines} lines, {spent:.0f} s, {lines / max(spent, 0.01):.0f} lines a second")
-    print(
-        f"{high} high, {high / max(lines, 1) * 1000:.4f} per 1,000 lines, in {noisy} of {len(names)}"
-    )
+    share = high / max(lines, 1) * 1000
+    print(f"{high} high, {share:.4f} per 1,000 lines, in {noisy} of {len(names)}")
     print(reasons.most_common())
 
 

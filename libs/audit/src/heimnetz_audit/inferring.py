@@ -42,7 +42,13 @@ _DEFAULT_PORTS: Final = {
     "poplib.POP3_SSL": 995, "paramiko.SSHClient().connect": 22, "redis.Redis": 6379,
 }  # fmt: skip
 _PROCESSES: Final = frozenset(
-    ["os.system", "os.popen", "os.execv", "os.execve", "os.execvp", "os.execl", "os.execlp", "os.spawnv", "os.spawnl", "os.posix_spawn", "subprocess.run", "subprocess.call", "subprocess.check_call", "subprocess.Popen", "subprocess.check_output", "subprocess.getoutput", "subprocess.getstatusoutput", "pty.spawn", "asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell", "os.startfile", "multiprocessing.Process", "os.fork"]
+    (
+        "os.system os.popen os.execv os.execve os.execvp os.execl os.execlp os.spawnv os.spawnl "
+        "os.posix_spawn subprocess.run subprocess.call subprocess.check_call subprocess.Popen "
+        "subprocess.check_output subprocess.getoutput subprocess.getstatusoutput pty.spawn "
+        "asyncio.create_subprocess_exec asyncio.create_subprocess_shell os.startfile "
+        "multiprocessing.Process os.fork"
+    ).split()
 )
 _READS: Final = frozenset(
     {"pathlib.Path().read_text", "pathlib.Path().read_bytes", "os.listdir", "os.scandir",
@@ -53,12 +59,14 @@ _WRITES: Final = frozenset(
      "os.rename", "os.makedirs", "os.mkdir", "shutil.rmtree", "pathlib.Path().unlink",
      "pathlib.Path().mkdir", "os.chmod"}
 )  # fmt: skip
+_FILES: Final = _READS | _WRITES | {"open", "io.open"}
 _DYNAMIC: Final = frozenset(
     {"exec", "eval", "compile", "__import__", "importlib.import_module", "types.FunctionType",
      "types.CodeType", "marshal.loads", "pickle.loads", "pickle.load", "runpy.run_path"}
 )  # fmt: skip
 _NATIVE: Final = frozenset({"ctypes.CDLL", "ctypes.cdll.LoadLibrary", "ctypes.WinDLL",
                             "cffi.FFI().dlopen", "ctypes.util.find_library"})  # fmt: skip
+_PORTS_OF_SCHEMES: Final[dict[str, int | str]] = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _EVENTS: Final = frozenset({"publish", "emit", "publish_event"})
 
 
@@ -83,12 +91,8 @@ class Reach:
             self._observe_host(call)
         elif name in _PROCESSES:
             self.processes.add(_program(call))
-        elif name == "open" or name == "io.open":
-            self._observe_open(call)
-        elif name in _READS:
-            self.files_read.add(_path(call))
-        elif name in _WRITES:
-            self.files_written.add(_path(call))
+        elif name in _FILES:
+            self._observe_file(call)
         elif name in ("os.getenv", "os.environ.get"):
             self.environment.add(shown(call.argument(0, "key")))
         elif name in _DYNAMIC:
@@ -128,10 +132,16 @@ class Reach:
             shown_port = _DEFAULT_PORTS.get(call.name, "*")
         self.network.add(f"{shown(value)}:{shown_port}")
 
-    def _observe_open(self, call: Call) -> None:
+    def _observe_file(self, call: Call) -> None:
+        path = _path(call)
+        if call.name in _READS:
+            self.files_read.add(path)
+            return
+        if call.name in _WRITES:
+            self.files_written.add(path)
+            return
         mode = call.argument(1, "mode")
         text = mode.text if mode is not None else "r"
-        path = _path(call)
         if text is None or any(letter in text for letter in "wax+"):
             self.files_written.add(path)
         if text is None or "r" in text or "+" in text:
@@ -167,7 +177,7 @@ def target(address: str) -> str:
     """`host:port` of an address of which only the beginning may be known."""
     try:
         parts = urlsplit(address)
-        port = parts.port or {"http": 80, "https": 443, "ws": 80, "wss": 443}.get(parts.scheme, "*")
+        port = parts.port or _PORTS_OF_SCHEMES.get(parts.scheme, "*")
         host = parts.hostname
     except ValueError:
         return "*:*"

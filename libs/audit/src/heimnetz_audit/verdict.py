@@ -108,7 +108,7 @@ def decide(
 
 
 def exit_code(report: Report, fail_on: Severity | None) -> int:
-    """1 with a finding at or above `fail_on`, otherwise 2 when something is unknown, otherwise 0."""
+    """1 with a finding at or above `fail_on`, else 2 when something is unknown, else 0."""
     if fail_on is not None and any(f.severity >= fail_on for f in report.findings):
         return 1
     return 2 if report.unknowns else 0

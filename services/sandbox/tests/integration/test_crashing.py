@@ -1,7 +1,7 @@
 """Faults F5, F6, F36: the sandbox dies at each step, the engine goes away; nothing is left over."""
 
-import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -59,7 +59,7 @@ def test_a_dead_sandbox_leaves_no_container_and_no_run_without_an_outcome(
         eventually_sync(lambda: not stand.containers(run_id), 20)
         assert not (stand.run_dir / "runs" / run_id).exists()
         assert stand.run("victim")["outcome"] == "ok"
-    os.unlink(once)
+    Path(once).unlink()
 
 
 def test_a_neighbours_containers_are_left_alone(

@@ -22,7 +22,7 @@ RESULT = {"type": "result", "json": "1"}
 
 
 class Writer:
-    def write(self, data: bytes) -> None:
+    def write(self, _: bytes) -> None:
         return
 
     async def drain(self) -> None:

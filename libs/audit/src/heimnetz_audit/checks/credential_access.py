@@ -46,7 +46,9 @@ def _ask(call: Call) -> Iterator[Hit]:
 def _ask_process(call: Call) -> Iterator[Hit]:
     line = line_of(call)
     if _THEFT.search(line) or re.search(
-        r"security\s+(find|dump)-|netsh\s+wlan.*key=clear|cmdkey\s+/list|mimikatz|lsass", line, re.IGNORECASE
+        r"security\s+(find|dump)-|netsh\s+wlan.*key=clear|cmdkey\s+/list|mimikatz|lsass",
+        line,
+        re.IGNORECASE,
     ):
         yield Hit(message="A command reads stored passwords.", severity=Severity.HIGH)
     elif _PRIVATE.search(line):

@@ -20,7 +20,9 @@ _LINES = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _STARTS = frozenset(
-    ["system", "popen", "startfile", "Popen", "call", "run", "check_call", "check_output", "execv", "execve", "execl", "spawnl", "spawnv", "ShellExecute", "ShellExecuteW", "CDLL", "WinDLL", "LoadLibrary", "create_subprocess_exec", "run_path", "getoutput", "create_subprocess_shell"]
+    "system popen startfile Popen call run check_call check_output execv execve execl spawnl "
+    "spawnv ShellExecute ShellExecuteW CDLL WinDLL LoadLibrary create_subprocess_exec run_path "
+    "getoutput create_subprocess_shell".split()
 )
 _FETCHES = frozenset({"urlretrieve", "download"})
 _WRITERS = frozenset({"write", "write_bytes", "write_text", "writelines", "copyfileobj"})

@@ -1,4 +1,4 @@
-"""Text from outside becomes part of an LDAP filter or name.
+r"""Text from outside becomes part of an LDAP filter or name.
 
 With `*`, `(`, `)` and `\\` a filter is turned into another one, which finds every entry or logs
 anybody in. Escape with `escape_filter_chars` (filters) or `escape_dn_chars` (names).

@@ -18,7 +18,7 @@ def _ask(module: PythonModule) -> Iterator[Hit]:
     found = module.identifiers & _CALLS
     executable = "PROT_EXEC" in module.identifiers and "mmap" in module.identifiers
     if len(found) >= 2 or (executable and "CFUNCTYPE" in module.identifiers):
-        name = sorted(found)[0] if found else "PROT_EXEC"
+        name = min(found) if found else "PROT_EXEC"
         line = next((n for n, text in enumerate(module.lines, 1) if name in text), 1)
         yield Hit(message="Machine code is put into memory and started.", line=line)
 

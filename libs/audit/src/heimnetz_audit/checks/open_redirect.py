@@ -47,7 +47,7 @@ CHECK = Check(
             ),
         ),
         ".redirect": tainted("redirect", _MESSAGE, 0, "location", "url", sources=REMOTE,
-                             condition=lambda c, v, t: c.name not in ("flask.redirect",)
+                             condition=lambda c, v, t: c.name != "flask.redirect"
                              and (c.receiver is not None and (c.receiver.name or "").endswith(
                                  ("self", "response", "()", "app"))) and _chooses_host(c, v, t)),
         ".__setitem__": tainted("redirect", _MESSAGE, 1, sources=REMOTE, condition=_is_location),

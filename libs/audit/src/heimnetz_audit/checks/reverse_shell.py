@@ -15,7 +15,9 @@ _LINES = re.compile(
     r"socat\b.*exec:|pty\.spawn|0<&1|sh\s+-i\b",
     re.IGNORECASE,
 )
-_SHELL = re.compile(r"^(/usr)?(/bin/)?(ba|z|da|k)?sh$|^cmd(\.exe)?$|powershell|^/bin/sh -i", re.IGNORECASE)
+_SHELL = re.compile(
+    r"^(/usr)?(/bin/)?(ba|z|da|k)?sh$|^cmd(\.exe)?$|powershell|^/bin/sh -i", re.IGNORECASE
+)
 
 
 def _ask_process(call: Call) -> Iterator[Hit]:

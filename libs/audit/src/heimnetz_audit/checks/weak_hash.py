@@ -36,7 +36,7 @@ def _ask_new(call: Call) -> Iterator[Hit]:
 def _ask_hmac(call: Call) -> Iterator[Hit]:
     kind = call.argument(2, "digestmod")
     text = (kind.text or kind.name or "") if kind is not None else ""
-    if text.rpartition(".")[2].lower() in ("md5",):
+    if text.rpartition(".")[2].lower() == "md5":
         yield Hit(message="The code is made with MD5.", confidence=Confidence.MEDIUM)
 
 

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from heimnetz_audit.model import Call, Check, Confidence, Hit, Severity
 from heimnetz_audit.model.questions import on
 
-_SENSITIVE = re.compile(r"token|passw|secret|key|nonce|salt|otp|session|csrf|auth|pin\b", re.IGNORECASE)
+_SENSITIVE = re.compile(
+    r"token|passw|secret|key|nonce|salt|otp|session|csrf|auth|pin\b", re.IGNORECASE
+)
 
 
 def _ask(call: Call) -> Iterator[Hit]:

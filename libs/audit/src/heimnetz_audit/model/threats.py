@@ -40,7 +40,8 @@ SENDERS: Final = " ".join(
     "telebot.TeleBot().send_document boto3.client().put_object paramiko.SFTPClient().put"
 )  # fmt: skip
 NETWORK_MODULES: Final = frozenset(
-    ["requests", "httpx", "urllib", "urllib2", "urllib3", "socket", "aiohttp", "http", "smtplib", "ftplib", "websocket", "telegram", "telebot", "discord", "paramiko", "discord_webhook"]
+    "requests httpx urllib urllib2 urllib3 socket aiohttp http smtplib ftplib websocket "
+    "telegram telebot discord paramiko discord_webhook".split()
 )
 
 

@@ -1,4 +1,4 @@
-"""The state of one walk through a program, and the two doors every part of the walk goes through."""
+"""The state of one walk through a program, and the two doors that all of it goes through."""
 
 import ast
 import sys

@@ -11,7 +11,7 @@ from heimnetz_audit.tracing.engine import Engine, Frame
 from heimnetz_audit.tracing.heap import State
 
 ROUTE_METHODS: Final = frozenset(
-    ["route", "get", "post", "put", "delete", "patch", "head", "options", "websocket", "api_route", "view"]
+    "route get post put delete patch head options websocket api_route view".split()
 )
 _HARMLESS: Final = frozenset({"int", "float", "bool", "UUID", "uuid.UUID", "date", "datetime"})
 _REQUEST_TYPES: Final = frozenset({"HttpRequest", "Request", "HTTPServerRequest"})

@@ -89,8 +89,7 @@ def _boolean(engine: Engine, state: State, node: ast.BoolOp) -> Value:
     state.facts = facts
     for earlier in results:
         value = _either(earlier, value, is_and=is_and)
-    merged = value.replaced(implies=_combined(state, proven))
-    return merged
+    return value.replaced(implies=_combined(state, proven))
 
 
 def _either(earlier: Value, value: Value, *, is_and: bool) -> Value:

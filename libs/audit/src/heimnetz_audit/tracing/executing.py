@@ -288,7 +288,8 @@ def _function(
 
 
 def _decorator(value: Value) -> str:
-    return (value.name or (getattr(value.code, "qualified", ""))).removesuffix("()")
+    name = value.name or getattr(value.code, "qualified", "")
+    return str(name).removesuffix("()")
 
 
 def _class(engine: Engine, state: State, node: ast.ClassDef) -> State | None:

@@ -54,7 +54,12 @@ _FOLDING_ERRORS: Final = (
 
 #: Methods of constants that are computed; each is pure and its result is bounded.
 TEXT_METHODS: Final = frozenset(
-    ["capitalize", "casefold", "count", "decode", "encode", "endswith", "find", "format", "hex", "index", "isalnum", "isalpha", "isascii", "isdecimal", "isdigit", "isidentifier", "islower", "isnumeric", "isspace", "isupper", "join", "lower", "lstrip", "partition", "removeprefix", "removesuffix", "replace", "rfind", "rindex", "rpartition", "rsplit", "rstrip", "split", "splitlines", "startswith", "strip", "swapcase", "title", "upper"]
+    (
+        "capitalize casefold count decode encode endswith find format hex index isalnum isalpha "
+        "isascii isdecimal isdigit isidentifier islower isnumeric isspace isupper join lower "
+        "lstrip partition removeprefix removesuffix replace rfind rindex rpartition rsplit rstrip "
+        "split splitlines startswith strip swapcase title upper"
+    ).split()
 )
 _CALLS: Final[dict[str, Callable[..., Any]]] = {
     "len": len, "int": int, "str": str, "float": float, "bool": bool, "abs": abs, "min": min,

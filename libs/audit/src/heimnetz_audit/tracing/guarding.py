@@ -140,7 +140,9 @@ def _membership(a: Value, b: Value, state: State) -> Implied | None:
     return None
 
 
-def tested(engine: Engine, state: State, name: str, receiver: Value | None, args: tuple[Value, ...]) -> Implied | None:  # fmt: skip
+def tested(
+    engine: Engine, state: State, name: str, receiver: Value | None, args: tuple[Value, ...]
+) -> Implied | None:
     """What a call proves by being true; `receiver` is the object of a method."""
     method = name.rpartition(".")[2]
     if receiver is not None and receiver.guards:

@@ -22,7 +22,11 @@ CONSTANTS: Final = {
 }
 #: Attributes of an object from outside that its sender does not choose freely.
 SAFE_ATTRIBUTES: Final = frozenset(
-    ["method", "endpoint", "remote_addr", "is_secure", "scheme", "blueprint", "session", "user", "app", "content_length", "is_json", "is_xhr", "url_rule", "routing_exception", "resolver_match", "client", "site", "max_content_length", "__class__", "__dict__", "__name__", "errno", "status_code"]
+    (
+        "method endpoint remote_addr is_secure scheme blueprint session user app content_length "
+        "is_json is_xhr url_rule routing_exception resolver_match client site max_content_length "
+        "__class__ __dict__ __name__ errno status_code"
+    ).split()
 )
 #: Names of a request object, in the frameworks that pass it or make it global.
 REQUESTS: Final = frozenset(
@@ -32,11 +36,19 @@ REQUESTS: Final = frozenset(
     }
 )  # fmt: skip
 REQUEST_PARTS: Final = frozenset(
-    ["args", "form", "values", "headers", "cookies", "json", "data", "files", "query_string", "path", "full_path", "url", "base_url", "get_json", "get_data", "stream", "view_args", "referrer", "user_agent", "authorization", "GET", "POST", "COOKIES", "META", "FILES", "body", "query", "query_params", "path_params", "match_info", "params", "text", "post", "read", "content", "raw_path", "rel_url", "path_qs", "get_full_path", "forms", "environ", "mimetype", "content_type", "access_route", "host", "host_url", "url_root", "query_arguments", "arguments", "get_argument", "get_arguments", "get_query_argument", "get_body_argument", "get_cookie", "json_body"]
+    (
+        "args form values headers cookies json data files query_string path full_path url base_url "
+        "get_json get_data stream view_args referrer user_agent authorization GET POST COOKIES "
+        "META FILES body query query_params path_params match_info params text post read content "
+        "raw_path rel_url path_qs get_full_path forms environ mimetype content_type "
+        "access_route host host_url url_root query_arguments arguments get_argument "
+        "get_arguments get_query_argument get_body_argument get_cookie json_body"
+    ).split()
 )
 #: Where the request itself was sent: no stranger chooses that for somebody else.
 OWN_ADDRESS: Final = frozenset(
-    ["path", "full_path", "url", "base_url", "get_full_path", "host", "host_url", "url_root", "raw_path", "path_qs", "referrer", "rel_url"]
+    "path full_path url base_url get_full_path host host_url url_root raw_path path_qs referrer "
+    "rel_url".split()
 )
 _SOURCES: Final = {
     "sys.argv": "argument",
@@ -151,10 +163,25 @@ SECRET_FILES: Final = re.compile(
 )
 #: Calls whose result is no text that its argument could steer.
 CLEAN_CALLS: Final = frozenset(
-    ["int", "float", "bool", "complex", "len", "hash", "id", "isinstance", "issubclass", "callable", "type", "range", "abs", "round", "ord", "uuid.UUID", "datetime.datetime", "datetime.date", "decimal.Decimal", "ipaddress.ip_address", "ipaddress.IPv4Address", "hashlib.md5", "hashlib.sha1", "hashlib.sha224", "hashlib.sha256", "hashlib.sha384", "hashlib.sha512", "hashlib.new", "hashlib.blake2b", "hashlib.sha3_256", "hmac.new", "hmac.compare_digest", "os.path.exists", "os.path.isfile", "os.path.isdir", "os.path.getsize", "os.path.islink", "os.stat", "struct.calcsize", "print", "logging.getLogger", "flask.jsonify", "django.http.JsonResponse", "flask.session.get", "flask.url_for", "django.urls.reverse", "secrets.compare_digest", "enumerate.__len__", "random.random", "setattr", "delattr", "hasattr", "flask.abort", "time.sleep", "os.path.getmtime", "super", "object"]
+    (
+        "int float bool complex len hash id isinstance issubclass callable type range abs round "
+        "ord uuid.UUID datetime.datetime datetime.date decimal.Decimal ipaddress.ip_address "
+        "ipaddress.IPv4Address hashlib.md5 hashlib.sha1 hashlib.sha224 hashlib.sha256 "
+        "hashlib.sha384 hashlib.sha512 hashlib.new hashlib.blake2b hashlib.sha3_256 hmac.new "
+        "hmac.compare_digest os.path.exists os.path.isfile os.path.isdir os.path.getsize "
+        "os.path.islink os.stat struct.calcsize print logging.getLogger flask.jsonify "
+        "django.http.JsonResponse flask.session.get flask.url_for django.urls.reverse "
+        "secrets.compare_digest enumerate.__len__ random.random setattr delattr hasattr "
+        "flask.abort time.sleep os.path.getmtime super object"
+    ).split()
 )
 CLEAN_METHODS: Final = frozenset(
-    ["hexdigest", "digest", "isdigit", "isalpha", "isalnum", "isnumeric", "isdecimal", "isidentifier", "isspace", "startswith", "endswith", "find", "rfind", "count", "is_absolute", "is_relative_to", "exists", "is_file", "is_dir", "is_valid", "__len__", "total_seconds", "timestamp", "fetchone", "fetchall", "fetchmany", "rowcount", "commit", "rollback", "close", "match_ok", "scalar", "scalars", "first", "search_s", "search_ext_s"]
+    (
+        "hexdigest digest isdigit isalpha isalnum isnumeric isdecimal isidentifier isspace "
+        "startswith endswith find rfind count is_absolute is_relative_to exists is_file is_dir "
+        "is_valid __len__ total_seconds timestamp fetchone fetchall fetchmany rowcount "
+        "commit rollback close match_ok scalar scalars first search_s search_ext_s"
+    ).split()
 )
 #: Sanitisers: what the result is harmless for.
 ESCAPES: Final[dict[str, frozenset[str]]] = {
@@ -189,7 +216,11 @@ ESCAPES: Final[dict[str, frozenset[str]]] = {
     for name in names.split()
 }  # fmt: skip
 ENCODERS: Final = frozenset(
-    ["base64.b64encode", "base64.urlsafe_b64encode", "base64.b32encode", "base64.b16encode", "base64.standard_b64encode", "base64.encodebytes", "base64.b85encode", "binascii.hexlify", "binascii.b2a_base64", "binascii.b2a_hex", "zlib.compress", "gzip.compress", "bz2.compress"]
+    (
+        "base64.b64encode base64.urlsafe_b64encode base64.b32encode base64.b16encode "
+        "base64.standard_b64encode base64.encodebytes base64.b85encode binascii.hexlify "
+        "binascii.b2a_base64 binascii.b2a_hex zlib.compress gzip.compress bz2.compress"
+    ).split()
 )
 #: The result is another text than the argument: what was proven about that says nothing.
 DECODERS: Final = frozenset(
@@ -218,10 +249,11 @@ _NAMED_ESCAPES: Final = (
     (re.compile(r"^(escape|escape_string)$", re.IGNORECASE), frozenset({"html"})),
 )  # fmt: skip
 RESOLVERS: Final = frozenset(
-    ["os.path.realpath", "os.path.abspath", "os.path.normpath", "pathlib.Path().resolve"]
+    "os.path.realpath os.path.abspath os.path.normpath pathlib.Path().resolve".split()
 )
 _FRAMEWORKS: Final = frozenset(
-    ["flask", "django", "aiohttp", "fastapi", "starlette", "bottle", "quart", "sanic", "tornado", "rest_framework", "pyramid", "falcon", "cherrypy"]
+    "flask django aiohttp fastapi starlette bottle quart sanic tornado rest_framework pyramid "
+    "falcon cherrypy".split()
 )
 
 

@@ -57,7 +57,7 @@ def lookup(engine: Engine, state: State, name: str, node: ast.AST) -> Value:
             return found
     if name in BUILTINS:
         return Value(name=name)
-    if name in ("__builtins__",):
+    if name == "__builtins__":
         return Value(name="builtins")
     return knowledge.implicit(engine, name, node) or Value(name=f"?{name}")
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from heimnetz_sdk.models import Version
 
 
-def install(  # noqa: PLR0917 - typer passes them by name
+def install(
     plugin: PluginAtVersion,
     settings: Annotated[
         list[str] | None,

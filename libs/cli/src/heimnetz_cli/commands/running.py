@@ -33,7 +33,7 @@ WAIT_SECONDS = 5  # short enough to show that the state changed
 PAUSE_SECONDS = 0.2
 
 
-def run(  # noqa: PLR0917 - typer passes them by name
+def run(
     plugin: Plugin,
     files: Annotated[
         list[Path] | None,
