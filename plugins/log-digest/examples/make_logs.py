@@ -47,7 +47,7 @@ def access_log(random: Random) -> str:
     return "\n".join(lines) + "\n"
 
 
-def access_line(  # noqa: PLR0917
+def access_line(
     at: datetime, client: str, path: str, status: int, agent: str, random: Random
 ) -> str:
     size = 0 if status == 304 else int(200 + random.random() * 20_000)

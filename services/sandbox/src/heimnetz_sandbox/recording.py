@@ -12,6 +12,8 @@ from heimnetz_sandbox.model import LogLine
 MAX_LINE_CHARACTERS = 8 * 1024
 # Shorter secrets would mask half of every log, and are no secrets.
 MIN_SECRET_CHARACTERS = 4
+# So many characters of base64 are six bytes' own in every alignment; fewer occur by chance.
+MIN_BASE64_CHARACTERS = 7
 MASK = "***"
 
 # Controls but tab, separators, and what reorders text on a screen (CVE-2021-42574).
@@ -59,7 +61,7 @@ def _forms(secret: str) -> set[str]:
             text = encode(b"\0" * shift + raw).decode().rstrip("=")
             start = (0, 2, 3)[shift]
             inner = text[start : len(text) - 1 if (shift + len(raw)) % 3 else None]
-            if len(inner) >= 2 * MIN_SECRET_CHARACTERS:
+            if len(inner) >= MIN_BASE64_CHARACTERS:
                 forms.add(inner)
     return {form for form in forms if len(form) >= MIN_SECRET_CHARACTERS}
 
