@@ -71,12 +71,14 @@ class Bus:
             try:
                 await self.connect()
             except Unavailable as error:
+                _heed_cancellation()
                 log.warning("bus_waits", reason=error.detail)
                 await asyncio.sleep(1)
         silent = 0.0
         while True:
             await asyncio.sleep(5)
             silent = 0.0 if await self._answers() else silent + 5
+            _heed_cancellation()
             # nats-py 2.16.0 can lose its reader task without noticing (a subject that is not
             # UTF-8 is enough); only a new process is sure to read again.
             if silent >= HUNG_SECONDS and self._client.is_connected:
@@ -153,6 +155,13 @@ async def ensure_stream(bus: Bus) -> None:
             await bus.stream.update_stream(config)
     except (NatsError, OSError, TimeoutError) as error:
         raise Unavailable(f"the stream could not be made: {error}") from error
+
+
+def _heed_cancellation() -> None:
+    """Before Python 3.12 `wait_for` in the client loses one that comes together with its result."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _report(error: Exception) -> None:

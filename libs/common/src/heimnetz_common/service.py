@@ -19,6 +19,7 @@ from heimnetz_common.tokens import Keys
 
 READY_POLL_SECONDS = 2
 CHECK_SECONDS = 3
+STOP_SECONDS = 10
 
 Check = Callable[[], Awaitable[None]]
 Background = Callable[[], Awaitable[None]]
@@ -163,16 +164,16 @@ class Service:
 
 
 async def _end(tasks: Sequence["asyncio.Task[None]"]) -> None:
-    """Cancel until it is heard.
+    """Cancel, and wait for what a task has to put in order.
 
-    Before Python 3.12 `wait_for` loses a cancellation that comes together with its result; the
-    bus, while it looks for a server that refuses at once, lost it in every second stop.
+    Before Python 3.12 `wait_for` loses a cancellation that comes together with its result; so who
+    has not ended after the longest time that a task may take is told again.
     """
     waiting = set(tasks)
     while waiting:
         for task in waiting:
             task.cancel()
-        _, waiting = await asyncio.wait(waiting, timeout=0.5)
+        _, waiting = await asyncio.wait(waiting, timeout=STOP_SECONDS)
 
 
 def client_tls(ca_file: Path) -> ssl.SSLContext:

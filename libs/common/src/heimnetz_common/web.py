@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -147,16 +147,15 @@ def create_app(
     max_body_bytes: int = MAX_JSON_BYTES,
     lifespan: Callable[[], AbstractAsyncContextManager[None]] | None = None,
 ) -> FastAPI:
-    """The service's application. `lifespan` runs inside the service's own start and stop."""
+    """The service's application.
+
+    `lifespan` is around the service's own start and stop: background work still has it at the end.
+    """
 
     @asynccontextmanager
     async def run(_: FastAPI) -> AsyncIterator[None]:
-        async with service.running():
-            if lifespan is None:
-                yield
-            else:
-                async with lifespan():
-                    yield
+        async with lifespan() if lifespan else nullcontext(), service.running():
+            yield
 
     app = FastAPI(
         title=title,

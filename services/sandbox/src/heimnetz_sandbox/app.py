@@ -153,15 +153,18 @@ class Sandbox:
             history=timedelta(days=settings.history_days),
         )
         prepare = self._dispatcher.prepare
-        await asyncio.gather(
-            _supervise("leases", self._dispatcher.keep_leases),
-            _supervise("dispatcher", self._dispatcher.run),
-            _supervise("reaper", reaper.run),
-            _supervise(
-                "preparer",
-                lambda: projecting.prepare_all(self._database, prepare, self._wake_preparer),
+        works: dict[str, Callable[[], Awaitable[None]]] = {
+            "leases": self._dispatcher.keep_leases,
+            "dispatcher": self._dispatcher.run,
+            "reaper": reaper.run,
+            "preparer": lambda: projecting.prepare_all(
+                self._database, prepare, self._wake_preparer
             ),
-        )
+        }
+        # Ends when the last has ended: the dispatcher has runs to end.
+        async with asyncio.TaskGroup() as group:
+            for name, work in works.items():
+                group.create_task(_supervise(name, work), name=name)
 
     def _preparer(self, stack: str) -> Preparer:
         settings = self._settings

@@ -359,6 +359,10 @@ def standing(
             database_url,
             key_ring,
         )
+        # The database is a copy, its identity too.
+        stand.in_database(
+            lambda connection: connection.execute("UPDATE identity SET stack = gen_random_uuid()")
+        )
         try:
             stand.start()
             yield stand
