@@ -53,6 +53,8 @@ def configure_logs(service: str, level: str = "info") -> None:
     root.setLevel(level.upper())
     for noisy in ("httpx", "httpcore", "nats"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # asyncio says of every TLS connection that ends that uvicorn's answer to it has no effect.
+    logging.getLogger("asyncio").addFilter(lambda record: "eof_received()" not in record.msg)
 
 
 def get_logger(name: str) -> FilteringBoundLogger:

@@ -1,6 +1,7 @@
 """One way to make a service's HTTP edge, and to serve it."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
@@ -196,7 +197,17 @@ def serve(app: FastAPI, settings: ServiceSettings) -> None:
         timeout_graceful_shutdown=10,
     )
     config.load()
-    uvloop.run(_serve(uvicorn.Server(config), config.ssl, certificate, key))
+    uvloop.run(_serve(_Server(config), config.ssl, certificate, key))
+
+
+class _Server(uvicorn.Server):
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Idle TLS connections of other services' pools would never answer a polite close."""
+        for connection in list(self.server_state.connections):
+            cycle = getattr(connection, "cycle", None)
+            if cycle is None or cycle.response_complete:
+                connection.transport.abort()
+        await super().shutdown(sockets)
 
 
 async def _serve(
