@@ -3,7 +3,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help demo up down clean venv login check test bench lock
+.PHONY: help demo up down clean venv login check test bench contracts lock
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -38,6 +38,9 @@ test: venv ## everything: unit, integration, contract, end to end
 
 bench: venv ## figures against peers and limits
 	@.venv/bin/python -m benchmarks
+
+contracts: venv ## write contracts/ and docs/reference/ again, from the code
+	@.venv/bin/python contracts/generate.py
 
 lock: venv ## bring the locks up to what the .in files ask for
 	@requirements/lock.sh

@@ -51,6 +51,11 @@ class TooLarge(HeimnetzError):
     title = "Too large"
 
 
+class TargetTooLong(HeimnetzError):
+    kind = "target-too-long"
+    title = "URL too long"
+
+
 class UnsupportedMedia(HeimnetzError):
     kind = "unsupported-media"
     title = "Format not supported"

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from heimnetz_common.errors import (
@@ -16,6 +17,7 @@ from heimnetz_common.errors import (
     InvalidInput,
     Mistake,
     NotFound,
+    TargetTooLong,
     TooLarge,
     TooMany,
     Unauthenticated,
@@ -34,13 +36,14 @@ STATUS: Mapping[type[HeimnetzError], int] = {
     NotFound: 404,
     Conflict: 409,
     TooLarge: 413,
+    TargetTooLong: 414,
     UnsupportedMedia: 415,
     InvalidInput: 422,
     TooMany: 429,
     Unavailable: 503,
     Full: 507,
 }
-_FRAMEWORK_KINDS = {
+FRAMEWORK_KINDS = {
     400: "bad-request",
     404: "not-found",
     405: "method-not-allowed",
@@ -50,8 +53,8 @@ _FRAMEWORK_KINDS = {
 log = get_logger(__name__)
 
 
-def status_of(error: HeimnetzError) -> int:
-    return next((number for family, number in STATUS.items() if isinstance(error, family)), 500)
+def status_of(error: type[HeimnetzError]) -> int:
+    return next((number for family, number in STATUS.items() if issubclass(error, family)), 500)
 
 
 def problem(
@@ -78,6 +81,31 @@ def problem(
     )
 
 
+class Entry(BaseModel):
+    """One mistake; `pointer` is a JSON Pointer (RFC 6901) into what was sent."""
+
+    detail: str
+    pointer: str
+    line: int | None = None
+    column: int | None = None
+
+
+class Problem(BaseModel):
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: list[Entry] | None = Field(default=None, max_length=MAX_MISTAKES)
+
+
+def describe(document: dict[str, Any]) -> None:
+    """Add the schema that the routes' error answers refer to."""
+    schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas |= {**schema.pop("$defs"), "Problem": schema}
+
+
 def install(app: FastAPI) -> None:
     """Make every error of the application, the framework's own included, a problem document."""
     app.add_exception_handler(HeimnetzError, _known)
@@ -88,12 +116,16 @@ def install(app: FastAPI) -> None:
 
 async def _known(request: Request, error: Exception) -> Response:
     assert isinstance(error, HeimnetzError)
+    return answer(request, error)
+
+
+def answer(request: Request, error: HeimnetzError) -> Response:
     headers: dict[str, str] = {}
     if isinstance(error, TooMany | Unavailable):
         headers["retry-after"] = str(error.retry_after_seconds)
     if isinstance(error, Unauthenticated):
         headers["www-authenticate"] = "Bearer"
-    status = status_of(error)
+    status = status_of(type(error))
     if status == 500:
         log.error("unknown_family", error=repr(error))
     return problem(
@@ -126,11 +158,11 @@ async def _framework(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if isinstance(error.__cause__, HeimnetzError):
         # FastAPI hides what our reading of the body refused behind a 400 of its own.
-        return await _known(request, error.__cause__)
+        return answer(request, error.__cause__)
     return problem(
         request,
         status=error.status_code,
-        kind=_FRAMEWORK_KINDS.get(error.status_code, "bad-request"),
+        kind=FRAMEWORK_KINDS.get(error.status_code, "bad-request"),
         title=str(error.detail),
         detail=str(error.detail),
         headers=error.headers,

@@ -19,7 +19,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from heimnetz_common import consuming, problems, strictjson
 from heimnetz_common.auth import PUBLIC, Rule, require
-from heimnetz_common.errors import InvalidInput, TooLarge, UnsupportedMedia
+from heimnetz_common.errors import (
+    HeimnetzError,
+    InvalidInput,
+    NotFound,
+    TargetTooLong,
+    TooLarge,
+    UnsupportedMedia,
+)
 from heimnetz_common.logs import configure_logs
 from heimnetz_common.service import NotReady, Service
 from heimnetz_common.settings import ServiceSettings
@@ -89,7 +96,7 @@ class Guard:
         request = Request(scope)
         refusal = _bad_target(request) or _announced_too_large(request, self._max)
         if refusal is not None:
-            await refusal(scope, receive, send)
+            await problems.answer(request, refusal)(scope, receive, send)
             return
         received = 0
 
@@ -104,39 +111,23 @@ class Guard:
         await self._app(scope, receive_bounded, send)
 
 
-def _bad_target(request: Request) -> Response | None:
+def _bad_target(request: Request) -> HeimnetzError | None:
     raw: bytes = request.scope.get("raw_path", b"") + request.scope.get("query_string", b"")
     if len(raw) > _MAX_TARGET_BYTES:
-        return problems.problem(
-            request, status=414, kind="target-too-long", title="URL too long", detail="over 8 KiB"
-        )
+        return TargetTooLong(f"the URL is longer than {_MAX_TARGET_BYTES} bytes")
     path = str(request.scope["path"])
     if "\ufffd" in path or any(ord(char) < 32 or ord(char) == 127 for char in path):
-        return problems.problem(
-            request, status=404, kind="not-found", title="Not found", detail="no such path"
-        )
+        return NotFound("no such path")
     if b"%00" in request.scope.get("query_string", b""):
-        return problems.problem(
-            request,
-            status=422,
-            kind=InvalidInput.kind,
-            title=InvalidInput.title,
-            detail="the query holds a NUL character",
-        )
+        return InvalidInput("the query holds a NUL character")
     return None
 
 
-def _announced_too_large(request: Request, limit: int) -> Response | None:
+def _announced_too_large(request: Request, limit: int) -> HeimnetzError | None:
     announced = request.headers.get("content-length", "0")
     if announced.isascii() and announced.isdigit() and int(announced[:20]) <= limit:
         return None
-    return problems.problem(
-        request,
-        status=413,
-        kind=TooLarge.kind,
-        title=TooLarge.title,
-        detail=f"the body may have at most {limit} bytes",
-    )
+    return TooLarge(f"the body may have at most {limit} bytes")
 
 
 def create_app(
@@ -175,6 +166,14 @@ def create_app(
     for item in routers:
         app.include_router(item)
     problems.install(app)
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = describe()
+        problems.describe(document)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
     app.add_middleware(Guard, max_body_bytes=max_body_bytes)
     app.add_middleware(Telemetry)
     return app

@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from heimnetz_common.events import EventData
 from heimnetz_registry.model import State
@@ -76,6 +76,25 @@ class VersionDeleted(VersionChanged):
     name: ClassVar[str] = "version.deleted.v1"
 
 
+class Limits(BaseModel):
+    """Caps of one run, in bytes, seconds and numbers."""
+
+    model_config = ConfigDict(frozen=True)
+
+    memory_bytes: int
+    cpus: float
+    cpu_seconds: float | None
+    processes: int
+    open_files: int
+    wall_seconds: float
+    tmp_bytes: int
+    tmp_inodes: int
+    result_bytes: int
+    log_bytes: int
+    output_bytes: int
+    output_inodes: int
+
+
 class InstallationChanged(EventData):
     """A version was put to use, or its grants, triggers or configuration changed.
 
@@ -89,7 +108,7 @@ class InstallationChanged(EventData):
     sha256: str
     grants: list[str]
     triggers: dict[str, Any]
-    limits: dict[str, Any]
+    limits: Limits
     revision: int
 
 

@@ -230,7 +230,7 @@ async def _announce(
             sha256=installation.sha256,
             grants=installation.grants,
             triggers=installation.triggers,
-            limits=installation.limits,
+            limits=events.Limits.model_validate(installation.limits),
             revision=installation.revision,
         ),
         service=events.SERVICE,

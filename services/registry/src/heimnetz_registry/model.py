@@ -19,6 +19,18 @@ class State(StrEnum):
     DELETED = "deleted"
 
 
+STATES: dict[State, str] = {
+    State.SUBMITTED: "Stored, and waiting for its audit.",
+    State.APPROVED: "May be installed and run.",
+    State.NEEDS_REVIEW: "The audit leaves the decision to a person.",
+    State.REJECTED: "Was refused for good.",
+    State.DEPRECATED: "Should not be chosen any more; it can still be installed and runs on.",
+    State.YANKED: "Cannot be installed any more; it runs on where it is.",
+    State.QUARANTINED: "Must not run: running containers are stopped, new runs refused.",
+    State.DELETED: "The package is gone; the number is never used again.",
+}
+
+
 class By(StrEnum):
     """Who may bring a transition about."""
 

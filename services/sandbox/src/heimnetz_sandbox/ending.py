@@ -35,7 +35,7 @@ async def end(
         plugin=run.plugin,
         version=run.version,
         trigger=run.trigger,
-        outcome=str(outcome),
+        outcome=outcome,
         duration_seconds=run.duration_seconds or 0.0,
         peak_memory_bytes=run.peak_memory_bytes,
     )

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from heimnetz_common.events import EventData
+from heimnetz_sandbox.model import Outcome, Trigger
 
 
 class RunStarted(EventData):
@@ -13,7 +14,7 @@ class RunStarted(EventData):
     run_id: str
     plugin: str
     version: str
-    trigger: str
+    trigger: Trigger
 
 
 class RunFinished(EventData):
@@ -24,7 +25,7 @@ class RunFinished(EventData):
     run_id: str
     plugin: str
     version: str
-    trigger: str
-    outcome: str
+    trigger: Trigger
+    outcome: Outcome
     duration_seconds: float
     peak_memory_bytes: int | None

@@ -37,6 +37,25 @@ class Outcome(StrEnum):
     KILLED = "killed"
 
 
+OUTCOMES: dict[Outcome, str] = {
+    Outcome.OK: "The plugin returned a result.",
+    Outcome.ERROR: "The plugin raised an error, left its protocol or ended by itself.",
+    Outcome.TIMEOUT: "It took longer than its wall time.",
+    Outcome.CPU_LIMIT: "It used more processor time than it may.",
+    Outcome.OUT_OF_MEMORY: "It needed more memory than it may use.",
+    Outcome.PIDS_LIMIT: "It started more processes than it may.",
+    Outcome.DISK_LIMIT: "It wrote more to /tmp or /out than fits.",
+    Outcome.OUTPUT_LIMIT: "Its result, files or log were larger than they may be.",
+    Outcome.CANCELLED: "Somebody cancelled the run.",
+    Outcome.REFUSED: "The run was never started: the version, its configuration or its "
+    "dependencies do not allow it.",
+    Outcome.INTERRUPTED: "The sandbox was stopped or fell silent while it ran.",
+    Outcome.IMAGE_UNAVAILABLE: "The runtime's image is not there.",
+    Outcome.ENGINE_ERROR: "The container engine failed, or discarded a cap.",
+    Outcome.KILLED: "The version was quarantined or deleted while it ran.",
+}
+
+
 class State(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
