@@ -5,7 +5,6 @@ import os
 import ssl
 from contextlib import suppress
 
-import nats
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
@@ -45,8 +44,9 @@ class Bus:
 
     async def connect(self) -> None:
         """Raises: Unavailable."""
+        client = Client()
         try:
-            self._client = await nats.connect(
+            await client.connect(
                 self._url,
                 name=f"heimnetz-{self._user}",
                 user=self._user if self._password else None,
@@ -62,7 +62,13 @@ class Bus:
                 error_cb=_report,
             )
         except (NatsError, OSError, TimeoutError) as error:
+            await _close(client)
             raise Unavailable("NATS does not answer") from error
+        except asyncio.CancelledError:
+            # The client leaves a half-made connection open.
+            await _close(client)
+            raise
+        self._client = client
         self._stream = self._client.jetstream(timeout=PUBLISH_SECONDS)
 
     async def run(self) -> None:
@@ -87,8 +93,7 @@ class Bus:
 
     async def close(self) -> None:
         if self._client is not None:
-            with suppress(NatsError, OSError, TimeoutError, asyncio.CancelledError):
-                await asyncio.wait_for(self._client.close(), 2)
+            await _close(self._client)
             self._client = None
 
     @property
@@ -155,6 +160,11 @@ async def ensure_stream(bus: Bus) -> None:
             await bus.stream.update_stream(config)
     except (NatsError, OSError, TimeoutError) as error:
         raise Unavailable(f"the stream could not be made: {error}") from error
+
+
+async def _close(client: Client) -> None:
+    with suppress(NatsError, OSError, TimeoutError, asyncio.CancelledError):
+        await asyncio.wait_for(client.close(), 2)
 
 
 def _heed_cancellation() -> None:
