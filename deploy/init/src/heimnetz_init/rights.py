@@ -14,6 +14,9 @@ def publish_subjects(party: Party) -> list[str]:
             *(f"{api}.{verb}.{STREAM}" for verb in ("CREATE", "UPDATE", "INFO")),
         ]
     subjects = list(party.publishes)
+    if party.publishes:
+        # Numbers by subject, to compare with what was sent.
+        subjects.append(f"$JS.API.STREAM.INFO.{STREAM}")
     for event in party.consumes:
         durable = durable_name(party.name, event)
         subjects += [

@@ -9,6 +9,7 @@ from heimnetz_cli.commands import (
     account,
     auditing,
     catalogue,
+    operating,
     owning,
     publishing,
     running,
@@ -44,5 +45,5 @@ def heimnetz(
     pass
 
 
-for family in (account, catalogue, auditing, publishing, owning, running, watching):
+for family in (account, catalogue, auditing, publishing, owning, running, watching, operating):
     family.add_to(app)

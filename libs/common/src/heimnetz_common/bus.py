@@ -4,6 +4,7 @@ import asyncio
 import os
 import ssl
 from contextlib import suppress
+from datetime import timedelta
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
@@ -19,7 +20,7 @@ STREAM = "HEIMNETZ"
 SUBJECTS = "heimnetz.>"
 PUBLISH_SECONDS = 5.0
 HUNG_SECONDS = 15.0
-_DAY = 24 * 60 * 60
+MAX_AGE = timedelta(days=30)
 
 log = get_logger(__name__)
 
@@ -118,6 +119,14 @@ class Bus:
         except (NatsError, OSError, TimeoutError) as error:
             raise Unavailable(f"the stream did not acknowledge: {type(error).__name__}") from error
 
+    async def count(self) -> dict[str, int]:
+        """Messages in the stream by subject. Raises: Unavailable."""
+        try:
+            info = await self.stream.stream_info(STREAM, subjects_filter=SUBJECTS)
+        except (NatsError, OSError, TimeoutError) as error:
+            raise Unavailable(f"the stream did not answer: {type(error).__name__}") from error
+        return info.state.subjects or {}
+
     async def check(self) -> None:
         """Raises: Unavailable."""
         if not await self._answers():
@@ -145,7 +154,7 @@ async def ensure_stream(bus: Bus) -> None:
         retention=RetentionPolicy.LIMITS,
         discard=DiscardPolicy.OLD,
         max_bytes=1024**3,
-        max_age=30 * _DAY,
+        max_age=MAX_AGE.total_seconds(),
         max_msg_size=256 * 1024,
         duplicate_window=600,
         deny_delete=True,

@@ -27,6 +27,7 @@ from heimnetz_common.telemetry import (
     DEAD_LETTERS,
     EVENT_LAG,
     EVENTS_CONSUMED,
+    Trace,
     traced,
 )
 
@@ -268,14 +269,15 @@ async def _remember(connection: Connection, event: events.Event[Any]) -> bool:
     return (
         await connection.fetchval(
             """
-            INSERT INTO inbox (source, event_id, event_type)
-            VALUES ($1, $2, $3)
+            INSERT INTO inbox (source, event_id, event_type, trace_id)
+            VALUES ($1, $2, $3, $4)
                 ON CONFLICT DO NOTHING
          RETURNING 1
             """,
             event.source,
             event.id,
             event.type,
+            None if event.traceparent is None else Trace.continued(event.traceparent).trace_id,
         )
         is not None
     )

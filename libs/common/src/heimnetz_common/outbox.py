@@ -42,12 +42,13 @@ async def append(
     )
     await connection.execute(
         """
-        INSERT INTO outbox (event_id, event_type, document)
-        VALUES ($1, $2, $3)
+        INSERT INTO outbox (event_id, event_type, document, trace_id)
+        VALUES ($1, $2, $3, $4)
         """,
         event_id,
         data.type(),
         document,
+        trace.trace_id if trace else None,
     )
     await connection.execute("SELECT pg_notify('outbox_' || current_schema(), '')")
     return event_id

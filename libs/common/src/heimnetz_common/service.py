@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from heimnetz_common.bus import Bus
+from heimnetz_common.comparing import Comparison
 from heimnetz_common.consuming import Consumers, Subscription
 from heimnetz_common.database import Database
 from heimnetz_common.errors import HeimnetzError, Unavailable
@@ -124,6 +125,7 @@ class Service:
             works.append(("bus", self.bus.run))
             if self.database is not None:
                 works.append(("relay", Relay(self.database, self.bus).run))
+                works.append(("comparison", Comparison(self.database, self.bus).run))
                 consumers = Consumers(self.database, self.bus, self.name, self.subscriptions)
                 works.append(("consumers", consumers.run))
         works += [(getattr(work, "__qualname__", "background"), work) for work in self.background]

@@ -48,6 +48,9 @@ OUTBOX_WAITING = Gauge("heimnetz_outbox_waiting", "Events that wait for the stre
 OUTBOX_AGE = Gauge(
     "heimnetz_outbox_oldest_waiting_seconds", "Age of the oldest event that waits for the stream."
 )
+STREAM_MISSING = Gauge(
+    "heimnetz_stream_missing_events", "Events that were sent and that the stream does not hold."
+)
 DEAD_LETTERS = Gauge("heimnetz_dead_letters", "Messages whose last try failed.")
 DATABASE_CONNECTIONS = Gauge(
     "heimnetz_database_connections", "Connections of the pool by state.", ["state"]

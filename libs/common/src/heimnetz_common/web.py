@@ -6,33 +6,30 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import uvicorn
 import uvloop
-from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response, params
-from fastapi import Path as PathParameter
-from fastapi.routing import APIRoute
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from heimnetz_common import consuming, problems, strictjson
-from heimnetz_common.auth import PUBLIC, Rule, require
+from heimnetz_common import operating, problems
+from heimnetz_common.auth import PUBLIC
 from heimnetz_common.errors import (
     HeimnetzError,
     InvalidInput,
     NotFound,
     TargetTooLong,
     TooLarge,
-    UnsupportedMedia,
 )
 from heimnetz_common.logs import configure_logs
+from heimnetz_common.routing import MAX_JSON_BYTES, StrictRoute, router
 from heimnetz_common.service import NotReady, Service
 from heimnetz_common.settings import ServiceSettings
 from heimnetz_common.telemetry import Telemetry
 
-MAX_JSON_BYTES = 1024 * 1024 + 64 * 1024
 CERTIFICATE_POLL_SECONDS = 60
 _MAX_TARGET_BYTES = 8 * 1024  # what most servers take; longer is 414 at the gateway
 
@@ -40,46 +37,6 @@ PROBLEM: dict[str, Any] = {
     "description": "Refused or failed; the problem's type says why",
     "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
-
-
-class StrictRequest(Request):
-    """A request whose JSON has no NaN, repeated key, lone surrogate or huge number."""
-
-    async def json(self) -> Any:
-        if not hasattr(self, "_strict_json"):
-            body = await self.body()
-            if len(body) > MAX_JSON_BYTES:
-                raise TooLarge(f"the JSON document is larger than {MAX_JSON_BYTES} bytes")
-            self._strict_json = strictjson.loads(body)
-        return self._strict_json
-
-
-class StrictRoute(APIRoute):
-    def get_route_handler(self) -> Callable[[Request], Any]:
-        handle = super().get_route_handler()
-        takes_json = self.body_field is not None and not isinstance(
-            self.body_field.field_info, params.Form
-        )
-
-        async def handle_strictly(request: Request) -> Response:
-            kind = request.headers.get("content-type", "application/json").partition(";")[0]
-            if takes_json and kind.strip().lower() != "application/json":
-                raise UnsupportedMedia(f"send application/json, not {kind[:100]}")
-            response: Response = await handle(StrictRequest(request.scope, request.receive))
-            return response
-
-        return handle_strictly
-
-
-class StrictBody(BaseModel):
-    """Base of request bodies: an unknown key is a mistake, and nothing is converted silently."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-def router(**options: Any) -> APIRouter:
-    """A router whose routes read JSON strictly. Each route still needs its rule."""
-    return APIRouter(route_class=StrictRoute, **options)
 
 
 class Guard:
@@ -162,7 +119,7 @@ def create_app(
     app.state.service = service
     app.include_router(_health(service))
     if service.database is not None:
-        app.include_router(_dead_letters(service))
+        app.include_router(operating.routes(service.opened_database, service.name))
     for item in routers:
         app.include_router(item)
     problems.install(app)
@@ -254,52 +211,5 @@ def _health(service: Service) -> APIRouter:
     @routes.get("/metrics", dependencies=[Depends(PUBLIC)], include_in_schema=False)
     async def metrics() -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
-    return routes
-
-
-class DeadLetter(BaseModel):
-    id: int
-    event_type: str
-    error: str
-    tries: int
-    failed_at: str
-
-
-class DeadLetters(BaseModel):
-    items: list[DeadLetter]
-
-
-READ_DEAD_LETTERS: Rule = require("operator", "viewer")
-RESEND_DEAD_LETTERS: Rule = require("operator")
-
-
-def _dead_letters(service: Service) -> APIRouter:
-    routes = router(prefix="/v1/dead-letters", tags=["events"])
-
-    @routes.get("", dependencies=[Depends(READ_DEAD_LETTERS)])
-    async def list_dead_letters(
-        limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    ) -> DeadLetters:
-        async with service.opened_database.connection() as connection:
-            rows = await consuming.list_dead_letters(connection, limit)
-        return DeadLetters(
-            items=[
-                DeadLetter(
-                    id=row["id"],
-                    event_type=row["event_type"],
-                    error=row["error"],
-                    tries=row["tries"],
-                    failed_at=row["failed_at"].isoformat(),
-                )
-                for row in rows
-            ]
-        )
-
-    @routes.post("/{letter_id}/retry", status_code=202, dependencies=[Depends(RESEND_DEAD_LETTERS)])
-    async def retry(letter_id: Annotated[int, PathParameter(ge=1, le=2**63 - 1)]) -> dict[str, int]:
-        async with service.opened_database.transaction() as connection:
-            await consuming.retry(connection, letter_id)
-        return {"id": letter_id}
 
     return routes

@@ -9,14 +9,18 @@ from typing import Any, ClassVar
 from uuid import uuid4
 
 import pytest
+from fastapi import FastAPI
+from httpx import ASGITransport, AsyncClient
 
-from heimnetz_common import consuming, outbox
+from heimnetz_common import consuming, operating, outbox
 from heimnetz_common.bus import STREAM, Bus
+from heimnetz_common.comparing import Comparison
 from heimnetz_common.consuming import Consumers, Effect, Subscription
 from heimnetz_common.database import Connection, Database
 from heimnetz_common.errors import Conflict, Unavailable
 from heimnetz_common.events import Event, EventData
 from heimnetz_common.outbox import Relay
+from heimnetz_common.telemetry import traced
 from heimnetz_common.testing import eventually, fresh_database
 
 
@@ -209,7 +213,7 @@ async def test_the_history_fills_a_stream_again(
 ) -> None:
     async with at_work(Relay(database, bus)):
         await announce(database, lit, "hall")
-        await eventually(lambda: _is(stored(bus, lit), 1))
+        await eventually(lambda: _all_sent(database))
 
         async with database.transaction() as connection:
             count = await outbox.replay(connection, datetime.now(UTC) - timedelta(days=1))
@@ -232,14 +236,53 @@ async def test_two_relays_send_each_event_once(
 async def test_the_trace_of_the_writer_is_the_trace_of_the_event(
     database: Database, lit: type[Lit]
 ) -> None:
-    from heimnetz_common.telemetry import traced
-
     with traced(None) as trace:
         await announce(database, lit, "hall")
 
     async with database.connection() as connection:
         document = json.loads(await connection.fetchval("SELECT document FROM outbox"))
     assert document["traceparent"] == trace.traceparent
+
+
+async def test_a_trace_tells_what_was_announced_sent_and_handled(
+    database: Database, bus: Bus, lit: type[Lit]
+) -> None:
+    notebook = Notebook(database, bus, lit)
+    app = FastAPI()
+    app.include_router(operating.routes(database, "notebook"))
+    app.dependency_overrides[operating.READ] = lambda: None
+    async with at_work(Relay(database, bus), notebook.consumers):
+        with traced(None) as trace:
+            await announce(database, lit, "hall")
+        await eventually(lambda: _is(notebook.notes(), 1))
+        await eventually(lambda: _all_sent(database))
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
+        shown = (await client.get(f"/v1/traces/{trace.trace_id}")).json()
+        by_event = (await client.get(f"/v1/traces/{shown['entries'][0]['event_id']}")).json()
+
+    assert shown["entries"][0]["what"] == "announced"
+    assert sorted(one["what"] for one in shown["entries"]) == ["announced", "handled", "sent"]
+    assert by_event == shown
+
+
+async def test_a_stream_that_lost_events_is_found_out(
+    database: Database, bus: Bus, lit: type[Lit]
+) -> None:
+    comparison = Comparison(database, bus)
+    async with at_work(Relay(database, bus)):
+        await announce(database, lit, "hall", "attic")
+        await eventually(lambda: _is(stored(bus, lit), 2))
+        await eventually(lambda: _all_sent(database))
+    assert await comparison.compare() == 0
+
+    async with database.transaction() as connection:
+        # As if the store had been put back to what it was before the second one.
+        await connection.execute(
+            "INSERT INTO outbox (event_id, event_type, document, sent_at)"
+            " SELECT 'lost', event_type, document, now() FROM outbox LIMIT 1"
+        )
+
+    assert await comparison.compare() == 1
 
 
 async def _is(answer: Any, expected: int) -> bool:

@@ -5,7 +5,7 @@ import pytest
 from fastapi import Depends
 from httpx import AsyncClient
 
-from heimnetz_common import web
+from heimnetz_common import routing, web
 from heimnetz_common.auth import EVERYONE, PUBLIC, require, require_service
 from heimnetz_common.errors import Conflict, Full, TooMany, Unavailable
 from heimnetz_common.service import Service
@@ -13,7 +13,7 @@ from heimnetz_common.testing import KeyRing, running
 from heimnetz_common.tokens import Principal
 
 
-class Lamp(web.StrictBody):
+class Lamp(routing.StrictBody):
     name: str
     watts: int = 1
 
@@ -33,7 +33,7 @@ FAILURES = {
 
 
 def lamps() -> web.APIRouter:
-    routes = web.router(prefix="/v1/lamps")
+    routes = routing.router(prefix="/v1/lamps")
 
     @routes.post("", dependencies=[Depends(PUBLIC)])
     async def add(lamp: Lamp) -> Lamp:

@@ -8,6 +8,7 @@ from heimnetz_sdk._transport import Transport
 from heimnetz_sdk.auditor import Auditor
 from heimnetz_sdk.docs import Docs
 from heimnetz_sdk.monitor import Monitor
+from heimnetz_sdk.operations import Operations
 from heimnetz_sdk.registry import Registry
 from heimnetz_sdk.sandbox import Sandbox
 
@@ -35,6 +36,7 @@ class Client:
         self.sandbox = Sandbox(self.transport)
         self.monitor = Monitor(self.transport)
         self.docs = Docs(self.transport)
+        self.operations = Operations(self.transport)
 
     @property
     def trace_id(self) -> str:

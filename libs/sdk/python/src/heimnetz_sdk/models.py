@@ -167,6 +167,21 @@ class Status(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trace(Model):
+    trace_id: str
+    entries: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadLetter(Model):
+    id: int
+    event_type: str = ""
+    error: str = ""
+    tries: int = 0
+    failed_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class DocsPage(Model):
     plugin: str = ""
     version: str = ""

@@ -21,9 +21,9 @@ from heimnetz_common.auth import EVERYONE, require
 from heimnetz_common.database import Database
 from heimnetz_common.errors import InvalidInput
 from heimnetz_common.http import ServiceClient
+from heimnetz_common.routing import router
 from heimnetz_common.telemetry import current_trace
 from heimnetz_common.tokens import Principal
-from heimnetz_common.web import router
 
 READERS = require("operator", "publisher", "auditor", "viewer", services=("docs-gen",))
 ASKERS = require("auditor")

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from heimnetz_auditor.model import Verdict
-from heimnetz_common.web import StrictBody
+from heimnetz_common.routing import StrictBody
 
 PLUGIN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 VERSION = r"^[0-9][0-9A-Za-z.+-]{0,127}$"

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 
-from heimnetz_common import web
+from heimnetz_common import routing
 from heimnetz_common.auth import EVERYONE, require
 from heimnetz_common.database import Database
 from heimnetz_common.errors import InvalidInput, NotFound
@@ -22,7 +22,7 @@ VersionPath = Annotated[str, Path(pattern=_VERSION)]
 
 
 def routes(database: Database, registry: ServiceClient) -> APIRouter:
-    router = web.router(prefix="/v1/docs", tags=["docs"])
+    router = routing.router(prefix="/v1/docs", tags=["docs"])
 
     @router.get("", dependencies=[Depends(EVERYONE)])
     async def list_docs(

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from heimnetz_common.auth import EVERYONE, PUBLIC
 from heimnetz_common.database import Database
 from heimnetz_common.errors import InvalidInput, Mistake
-from heimnetz_common.web import router
+from heimnetz_common.routing import router
 from heimnetz_monitor import alerting, store
 from heimnetz_monitor.api.schemas import AlertEntry, AlertPage, WebhookMessage
 from heimnetz_monitor.errors import NotAlertmanager, UnsupportedWebhook

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 
 from heimnetz_common.auth import EVERYONE
 from heimnetz_common.database import Database
-from heimnetz_common.web import router
+from heimnetz_common.routing import router
 from heimnetz_monitor import store
 from heimnetz_monitor.api.schemas import (
     AlertingStatus,

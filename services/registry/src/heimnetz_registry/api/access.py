@@ -10,8 +10,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from heimnetz_common import problems
 from heimnetz_common.auth import EVERYONE, PUBLIC, Rule, require
 from heimnetz_common.errors import Unauthenticated
+from heimnetz_common.routing import router
 from heimnetz_common.tokens import Keys, Principal
-from heimnetz_common.web import router
 from heimnetz_registry.api.dependencies import (
     Cursor,
     Limit,

@@ -5,8 +5,8 @@ from dataclasses import asdict
 from fastapi import APIRouter, Depends, Request, Response
 
 from heimnetz_common.auth import Rule, require, require_service
+from heimnetz_common.routing import router
 from heimnetz_common.tokens import Principal
-from heimnetz_common.web import router
 from heimnetz_manifest import ManifestError, PluginName, Version
 from heimnetz_registry.api.dependencies import (
     Cursor,

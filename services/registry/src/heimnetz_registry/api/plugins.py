@@ -7,7 +7,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator
 
 from heimnetz_common.auth import Rule, require
-from heimnetz_common.web import router
+from heimnetz_common.routing import router
 from heimnetz_manifest import PluginName
 from heimnetz_registry.api.dependencies import (
     Cursor,

@@ -8,8 +8,8 @@ from starlette.requests import ClientDisconnect
 
 from heimnetz_common.auth import Rule, require
 from heimnetz_common.errors import UnsupportedMedia
+from heimnetz_common.routing import router
 from heimnetz_common.tokens import Principal
-from heimnetz_common.web import router
 from heimnetz_registry.api.dependencies import Plugin, Rooms, VersionNumber, actor_of, answer
 from heimnetz_registry.api.plugins import PACKAGE_TYPE, show
 from heimnetz_registry.api.schemas import Reason, StateBody, VersionWhole

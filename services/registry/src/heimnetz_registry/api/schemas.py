@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from heimnetz_common.auth import Role
-from heimnetz_common.web import StrictBody
+from heimnetz_common.routing import StrictBody
 from heimnetz_manifest.names import VERSION_CHARACTERS
 from heimnetz_registry.model import State
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from heimnetz_common.auth import Rule, require
-from heimnetz_common.web import router
+from heimnetz_common.routing import router
 from heimnetz_manifest import PluginName
 from heimnetz_registry.api.dependencies import (
     Cursor,

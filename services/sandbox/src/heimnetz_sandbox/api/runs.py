@@ -12,9 +12,9 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from heimnetz_common.auth import EVERYONE, Rule, require
 from heimnetz_common.database import Database
+from heimnetz_common.routing import router
 from heimnetz_common.telemetry import current_trace
 from heimnetz_common.tokens import Principal
-from heimnetz_common.web import router
 from heimnetz_sandbox.api import requests
 from heimnetz_sandbox.api.schemas import RunPage, RunRequest, RunView
 from heimnetz_sandbox.asking import Queue

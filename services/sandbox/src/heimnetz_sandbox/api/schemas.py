@@ -6,7 +6,7 @@ from typing import Any, Self
 from pydantic import BaseModel, Field
 
 from heimnetz_common import strictjson
-from heimnetz_common.web import StrictBody
+from heimnetz_common.routing import StrictBody
 from heimnetz_sandbox.model import Run
 from heimnetz_sandbox.store.outputs import FileFacts
 

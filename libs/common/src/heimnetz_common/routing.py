@@ -1,0 +1,53 @@
+"""Routes that read JSON strictly; the edge of every service is made of them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter, Request, Response, params
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ConfigDict
+
+from heimnetz_common import strictjson
+from heimnetz_common.errors import TooLarge, UnsupportedMedia
+
+MAX_JSON_BYTES = 1024 * 1024 + 64 * 1024
+
+
+class StrictRequest(Request):
+    """A request whose JSON has no NaN, repeated key, lone surrogate or huge number."""
+
+    async def json(self) -> Any:
+        if not hasattr(self, "_strict_json"):
+            body = await self.body()
+            if len(body) > MAX_JSON_BYTES:
+                raise TooLarge(f"the JSON document is larger than {MAX_JSON_BYTES} bytes")
+            self._strict_json = strictjson.loads(body)
+        return self._strict_json
+
+
+class StrictRoute(APIRoute):
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        handle = super().get_route_handler()
+        takes_json = self.body_field is not None and not isinstance(
+            self.body_field.field_info, params.Form
+        )
+
+        async def handle_strictly(request: Request) -> Response:
+            kind = request.headers.get("content-type", "application/json").partition(";")[0]
+            if takes_json and kind.strip().lower() != "application/json":
+                raise UnsupportedMedia(f"send application/json, not {kind[:100]}")
+            response: Response = await handle(StrictRequest(request.scope, request.receive))
+            return response
+
+        return handle_strictly
+
+
+class StrictBody(BaseModel):
+    """Base of request bodies: an unknown key is a mistake, and nothing is converted silently."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+def router(**options: Any) -> APIRouter:
+    """A router whose routes read JSON strictly. Each route still needs its rule."""
+    return APIRouter(route_class=StrictRoute, **options)
