@@ -51,6 +51,21 @@ class TooLarge(HeimnetzError):
     title = "Too large"
 
 
+class TooSlow(HeimnetzError):
+    kind = "too-slow"
+    title = "The request comes too slowly"
+
+
+class HeaderTooLarge(HeimnetzError):
+    kind = "header-too-large"
+    title = "Header too large"
+
+
+class NotAcceptable(HeimnetzError):
+    kind = "not-acceptable"
+    title = "No format that the client accepts"
+
+
 class TargetTooLong(HeimnetzError):
     kind = "target-too-long"
     title = "URL too long"

@@ -18,11 +18,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from heimnetz_common import operating, problems
 from heimnetz_common.auth import PUBLIC
 from heimnetz_common.errors import (
+    HeaderTooLarge,
     HeimnetzError,
     InvalidInput,
     NotFound,
     TargetTooLong,
     TooLarge,
+    TooSlow,
 )
 from heimnetz_common.logs import configure_logs
 from heimnetz_common.routing import MAX_JSON_BYTES, StrictRoute, router
@@ -31,6 +33,10 @@ from heimnetz_common.settings import ServiceSettings
 from heimnetz_common.telemetry import Telemetry
 
 CERTIFICATE_POLL_SECONDS = 60
+MAX_HEADER_BYTES = 32 * 1024  # what the gateway takes
+# A sender that is slower than this on average only holds a connection.
+SLOWEST_BYTES_PER_SECOND = 1024
+PATIENCE_SECONDS = 30.0
 _MAX_TARGET_BYTES = 8 * 1024  # what most servers take; longer is 414 at the gateway
 
 PROBLEM: dict[str, Any] = {
@@ -40,32 +46,55 @@ PROBLEM: dict[str, Any] = {
 
 
 class Guard:
-    """ASGI middleware: refuses targets that are no text, and bodies that are too large."""
+    """ASGI middleware: refuses targets that are no text, and requests too large or too slow."""
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, max_body_bytes: int, patience_seconds: float = PATIENCE_SECONDS
+    ) -> None:
         self._app = app
         self._max = max_body_bytes
+        self._patience = patience_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         request = Request(scope)
-        refusal = _bad_target(request) or _announced_too_large(request, self._max)
+        refusal = (
+            _bad_target(request)
+            or _header_too_large(request)
+            or _announced_too_large(request, self._max)
+        )
         if refusal is not None:
             await problems.answer(request, refusal)(scope, receive, send)
             return
         received = 0
+        is_whole = False
+        began = asyncio.get_running_loop().time()
 
         async def receive_bounded() -> Message:
-            nonlocal received
-            message = await receive()
+            nonlocal received, is_whole
+            if is_whole:
+                return await receive()
+            try:
+                deadline = began + self._patience + received / SLOWEST_BYTES_PER_SECOND
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError as error:
+                raise TooSlow("less than 1 KiB a second came") from error
             received += len(message.get("body", b""))
+            is_whole = not message.get("more_body", False)
             if received > self._max:
                 raise TooLarge(f"the body is larger than {self._max} bytes")
             return message
 
         await self._app(scope, receive_bounded, send)
+
+
+def _header_too_large(request: Request) -> HeimnetzError | None:
+    if sum(len(name) + len(value) for name, value in request.scope["headers"]) <= MAX_HEADER_BYTES:
+        return None
+    return HeaderTooLarge(f"the header is larger than {MAX_HEADER_BYTES} bytes")
 
 
 def _bad_target(request: Request) -> HeimnetzError | None:

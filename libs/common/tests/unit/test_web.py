@@ -1,5 +1,6 @@
-from collections.abc import AsyncIterator
-from typing import Annotated
+import asyncio
+from collections.abc import AsyncIterator, MutableMapping
+from typing import Annotated, Any
 
 import pytest
 from fastapi import Depends
@@ -247,3 +248,54 @@ async def test_a_service_that_cannot_serve_says_why(key_ring: KeyRing) -> None:
 
     assert answer.status_code == 503
     assert answer.json()["detail"] == "lamp: the lamp is dark"
+
+
+async def test_a_header_that_is_too_large_is_431(client: AsyncClient) -> None:
+    answer = await client.get("/healthz", headers={"x-padding": "x" * 33_000})
+
+    assert answer.status_code == 431
+    assert answer.json()["type"].endswith("/header-too-large")
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/json;q=0", "image/*, text/plain"])
+async def test_a_client_that_takes_no_json_is_told_406(client: AsyncClient, accept: str) -> None:
+    answer = await client.get("/healthz", headers={"accept": accept})
+
+    assert answer.status_code == 406
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/*;q=0.1", "text/html, application/json"])
+async def test_a_client_that_takes_json_gets_it(client: AsyncClient, accept: str) -> None:
+    assert (await client.get("/healthz", headers={"accept": accept})).status_code == 200
+
+
+async def test_a_body_that_never_comes_is_408(key_ring: KeyRing) -> None:
+    """Row 68: the sender announces a body and stays silent."""
+    service = Service("registry", keys=key_ring.keys("registry"))
+    app = web.create_app(service, [lamps()], title="Lamps")
+    sent: list[dict[str, Any]] = []
+
+    async def silence() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def keep(message: MutableMapping[str, Any]) -> None:
+        sent.append(dict(message))
+
+    guard = web.Guard(app, max_body_bytes=1000, patience_seconds=0.05)
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/lamps",
+        "raw_path": b"/v1/lamps",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json"), (b"content-length", b"10")],
+        "http_version": "1.1",
+        "scheme": "http",
+        "server": ("test", 80),
+        "app": app,
+    }
+
+    await guard(scope, silence, keep)
+
+    assert [m["status"] for m in sent if m["type"] == "http.response.start"] == [408]

@@ -78,7 +78,7 @@ class Transport:
         self.trace_id = secrets.token_hex(16)
         self._attempts = attempts
         self._sleep = sleep
-        headers = {"User-Agent": "heimnetz-sdk/0.1", "Accept": "application/json"}
+        headers = {"User-Agent": "heimnetz-sdk/0.1", "Accept": "application/json, */*;q=0.5"}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         self._client = httpx.Client(
