@@ -77,13 +77,16 @@ def _from_services(client: "Client", key: str) -> tuple[str, list[Entry]]:
 def _trace_of(client: "Client", key: str) -> str:
     from heimnetz_sdk.errors import NotFound
 
-    try:
-        return client.sandbox.get_run(key).trace_id or key
-    except NotFound:
-        found = next(client.operations.get_traces(key), None)
-        if found is None:
-            raise Failure(f"there is no run and no event {key}", Exit.NOT_FOUND) from None
-        return found.trace_id
+    # Runs have UUIDs of version 7, events of version 4 (RFC 9562).
+    if key[14:15] == "7":
+        try:
+            return client.sandbox.get_run(key).trace_id or key
+        except NotFound:
+            raise Failure(f"there is no run {key}", Exit.NOT_FOUND) from None
+    found = next(client.operations.get_traces(key), None)
+    if found is None:
+        raise Failure(f"there is no event {key}", Exit.NOT_FOUND)
+    return found.trace_id
 
 
 def _from_logs(trace_id: str) -> list[Entry]:
