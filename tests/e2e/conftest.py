@@ -55,7 +55,9 @@ class Stack:
             "PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}",
         }
 
-    def call(self, *command: str, check: bool = True, timeout: float = 900) -> Said:
+    def call(
+        self, *command: str, check: bool = True, timeout: float = 900, stdin: str = ""
+    ) -> Said:
         done = subprocess.run(
             command,
             cwd=ROOT,
@@ -63,7 +65,7 @@ class Stack:
             capture_output=True,
             text=True,
             check=False,
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             timeout=timeout,
         )
         assert not check or done.returncode == 0, (
