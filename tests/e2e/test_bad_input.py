@@ -13,7 +13,7 @@ import pytest
 
 from heimnetz_manifest.packing import pack_files
 
-from .conftest import Stack, package
+from ..conftest import Stack, package
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1200)]
 CODE = "def run(input, context):\n    return {}\n"

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from .conftest import PROJECT, Stack, eventually
+from ..conftest import PROJECT, Stack, eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1200)]
 

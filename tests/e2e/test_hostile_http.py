@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from .conftest import PORT, Stack
+from ..conftest import PORT, Stack
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1200)]
 

@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 
-from .conftest import PROJECT, ROOT, YEAR, Stack, eventually
+from ..conftest import PROJECT, ROOT, YEAR, Stack, eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1200)]
 

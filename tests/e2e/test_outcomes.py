@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from .conftest import Stack, eventually
+from ..conftest import Stack, eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1200)]
 

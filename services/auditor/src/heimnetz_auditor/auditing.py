@@ -25,6 +25,7 @@ SERVICE = "auditor"
 MAX_PACKAGE_BYTES = 20 * 1024 * 1024
 #: Three audits that took the process with them are enough; waiting for the registry is not one.
 MAX_TRIES = 3
+LEASE_SECONDS = 15.0
 POLL_SECONDS = 1.0
 RETRY_SECONDS = 5.0
 MAX_DIFFERENCES = 100
@@ -53,16 +54,30 @@ class Auditing:
     async def work(self) -> bool:
         """Audit the version that is due first; whether there was one."""
         async with self.database.transaction() as connection:
-            # Longer than any audit, so that a lease that ran out means a dead auditor.
-            request = await store.take_request(connection, self.examiner.seconds + 60)
+            request = await store.take_request(connection, LEASE_SECONDS)
             waiting, age = await store.measure_requests(connection)
         metrics.WAITING.set(waiting)
         metrics.OLDEST_WAITING.set(age)
         if request is None:
             return False
-        with traced(request.traceparent):
-            await self._serve(request)
+        renewing = asyncio.create_task(self._renew(request.id), name="audit-lease")
+        try:
+            with traced(request.traceparent):
+                await self._serve(request)
+        finally:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
         return True
+
+    async def _renew(self, request_id: int) -> None:
+        """A lease that runs out means a dead auditor, however long an audit takes."""
+        while True:
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            try:
+                async with self.database.transaction() as connection:
+                    await store.renew_request(connection, request_id, LEASE_SECONDS)
+            except HeimnetzError as error:
+                log.warning("lease_not_renewed", reason=error.detail)
 
     async def _serve(self, request: Request) -> None:
         started = time.monotonic()

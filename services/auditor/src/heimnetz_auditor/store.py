@@ -60,6 +60,19 @@ async def take_request(connection: Connection, lease_seconds: float) -> Request 
     return None if row is None else Request(**dict(row))
 
 
+async def renew_request(connection: Connection, request_id: int, lease_seconds: float) -> None:
+    await connection.execute(
+        """
+        UPDATE requests
+           SET leased_until = now() + $2 * interval '1 second'
+         WHERE id = $1
+           AND leased_until IS NOT NULL
+        """,
+        request_id,
+        lease_seconds,
+    )
+
+
 async def postpone_request(connection: Connection, request_id: int, seconds: float) -> None:
     """Give a request back that was not begun: that is no try."""
     await connection.execute(

@@ -19,7 +19,7 @@ import pytest
 
 from heimnetz_manifest.packing import pack_files
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 YEAR = ROOT / "plugins" / "energy-report" / "examples" / "year.csv"
 PROJECT = "heimnetz-test"
 PORT = "18443"
