@@ -3,7 +3,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help demo up down clean venv login check test bench contracts lock
+.PHONY: help demo up down clean venv login check test chaos bench contracts lock
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -36,7 +36,11 @@ check: venv ## lint, types, import rules, unit tests: under a minute
 test: venv ## everything: unit, integration, contract, end to end
 	@scripts/test.sh
 
-bench: venv ## figures against peers and limits
+chaos: venv ## kill everything at random for about half an hour; HEIMNETZ_CHAOS_SEED=N for another order
+	@scripts/bootstrap.sh
+	@HEIMNETZ_CHAOS_KILLS=$${HEIMNETZ_CHAOS_KILLS:-2000} .venv/bin/pytest -s -m stack tests/chaos
+
+bench: venv ## figures against peers and limits, as tables; ROOM=ground for one
 	@.venv/bin/python -m benchmarks
 
 contracts: venv ## write contracts/ and docs/reference/ again, from the code

@@ -16,4 +16,6 @@ step "Integration, browser, contract and security tests"
 mapfile -t folders < <(find services libs deploy -type d \( -path '*/tests/integration' -o -path '*/tests/browser' \))
 pytest -n 2 --dist loadfile -m "not stack" "${folders[@]}" tests
 step "End to end"
-pytest -m stack tests
+pytest -m stack --ignore=tests/chaos tests
+step "Everything is killed at random"
+pytest -m stack tests/chaos

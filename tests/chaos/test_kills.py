@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -30,7 +31,7 @@ KILLS = int(os.environ.get("HEIMNETZ_CHAOS_KILLS", "200"))
 SEED = int(os.environ.get("HEIMNETZ_CHAOS_SEED", "20261125"))
 VICTIMS = (*SERVICES, "postgres", "nats", "engine-proxy", "gateway", "prometheus", "alertmanager")
 # The engine waits twice as long before each restart of a container that did not live for 10 s.
-SPACING_SECONDS = 10.5
+LIFE_SECONDS = 11.5
 CODE = "def run(input, context):\n    return {'n': input['n']}\n"
 LISTENERS = {
     ("registry", "heimnetz.version.submitted.v1"): ("auditor",),
@@ -118,33 +119,37 @@ class Load:
                 thread.join()
 
 
-def kill(stack: Stack, service: str) -> bool:
-    """Whether it lived. The container itself goes on to exist, and is started again."""
+def living(stack: Stack) -> dict[str, int]:
+    """Process ids of the victims that have lived long enough to be killed again."""
     said = stack.call(
-        *("docker", "inspect", "--format", "{{.State.Pid}}", f"{PROJECT}-{service}-1"), check=False
-    )
-    pid = int(said.out.strip() or 0)
-    if pid == 0:
-        return False
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return False
-    return True
+        *("docker", "inspect", "--format", "{{.State.StartedAt}} {{.State.Pid}} {{.Name}}"),
+        *(f"{PROJECT}-{name}-1" for name in VICTIMS),
+    ).out
+    now = datetime.now(UTC)
+    found = {}
+    for line in said.splitlines():
+        started, pid, name = line.split()
+        age = now - datetime.fromisoformat(f"{started[:19]}+00:00")
+        if int(pid) and age.total_seconds() > LIFE_SECONDS:
+            found[name.removeprefix(f"/{PROJECT}-").removesuffix("-1")] = int(pid)
+    return found
 
 
 def kill_at_random(stack: Stack, count: int, seed: int) -> dict[str, int]:
+    """`kill -9` from outside: the container goes on to exist, and the engine starts it again."""
     dice = random.Random(seed)
-    last = dict.fromkeys(VICTIMS, float("-inf"))
     done = dict.fromkeys(VICTIMS, 0)
     while sum(done.values()) < count:
-        ready = [name for name in VICTIMS if time.monotonic() - last[name] > SPACING_SECONDS]
+        ready = living(stack)
         if not ready:
             time.sleep(0.1)
             continue
-        name = dice.choice(ready)
-        last[name] = time.monotonic()
-        done[name] += kill(stack, name)
+        name = dice.choice(sorted(ready))
+        try:
+            os.kill(ready[name], signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+        done[name] += 1
     return done
 
 

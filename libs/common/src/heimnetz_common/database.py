@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -104,7 +104,9 @@ class Database:
             with _translated():
                 yield connection
         finally:
-            await self._pool.release(connection)
+            # The work is done, or has failed by itself; the pool lets a lost connection go.
+            with suppress(*_LOST):
+                await self._pool.release(connection)
             self._count()
 
     @asynccontextmanager

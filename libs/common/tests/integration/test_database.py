@@ -86,6 +86,17 @@ async def test_a_server_that_goes_away_is_unavailable_and_the_pool_recovers(
     await database.check()
 
 
+async def test_a_connection_that_is_lost_after_the_work_does_not_undo_it(
+    database: Database,
+) -> None:
+    for _ in range(20):
+        async with database.connection() as connection, database.connection() as other:
+            pid = await connection.fetchval("SELECT pg_backend_pid()")
+            await other.execute("SELECT pg_terminate_backend($1)", pid)
+
+    await database.check()
+
+
 async def test_no_server_is_unavailable() -> None:
     database = Database("postgresql://monitor@127.0.0.1:1/none", schema="monitor")
     await database.open()
