@@ -139,8 +139,9 @@ def kill_at_random(stack: Stack, count: int, seed: int) -> dict[str, int]:
     """`kill -9` from outside: the container goes on to exist, and the engine starts it again."""
     dice = random.Random(seed)
     done = dict.fromkeys(VICTIMS, 0)
+    dead: set[int] = set()
     while sum(done.values()) < count:
-        ready = living(stack)
+        ready = {name: pid for name, pid in living(stack).items() if pid not in dead}
         if not ready:
             time.sleep(0.1)
             continue
@@ -149,6 +150,7 @@ def kill_at_random(stack: Stack, count: int, seed: int) -> dict[str, int]:
             os.kill(ready[name], signal.SIGKILL)
         except ProcessLookupError:
             continue
+        dead.add(ready[name])
         done[name] += 1
     return done
 
