@@ -1,6 +1,6 @@
 """Measures the engine on the handlers of `handlers.py`: mean of true minus false positive rate.
 
-    python benchmarks/audit/measure_handlers.py [SEED] [--show]
+    python -m benchmarks.audit.measure_handlers [SEED] [--show]
 
 Seeds 1 to 9 were used while the engine was written; 100 and above were kept aside.
 """
@@ -8,7 +8,7 @@ Seeds 1 to 9 were used while the engine was written; 100 and above were kept asi
 import sys
 from collections import defaultdict
 
-from handlers import samples
+from benchmarks.audit.handlers import samples
 
 from heimnetz_audit import SourceTree, audit
 
@@ -19,10 +19,9 @@ FAMILIES = [
 ]  # fmt: skip
 
 
-def main() -> None:
-    arguments = [a for a in sys.argv[1:] if a != "--show"]
-    seed = int(arguments[0]) if arguments else 1
-    counts = defaultdict(lambda: [0, 0, 0, 0])
+def rates(seed: int, *, is_shown: bool = False) -> dict[str, tuple[float, float]]:
+    """True and false positive rate by category."""
+    counts: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for sample in samples(seed):
         report = audit(SourceTree.from_files({sample.name: sample.text.encode()}), source_only=True)
         family = next(f for f in FAMILIES if sample.cwe in f)
@@ -30,17 +29,27 @@ def main() -> None:
         row = counts[sample.category]
         row[0 if sample.is_vulnerable else 2] += is_found
         row[1 if sample.is_vulnerable else 3] += 1
-        if is_found != sample.is_vulnerable and "--show" in sys.argv:
+        if is_found != sample.is_vulnerable and is_shown:
             print("=" * 70, sample.name, "vulnerable" if sample.is_vulnerable else "harmless")
             print(sample.text[sample.text.index("@app.route") :])
         if report.unknowns:
             print(sample.name, report.unknowns)
-    total = 0.0
-    for name, (found, positives, wrong, negatives) in counts.items():
-        value = found / positives - wrong / negatives
-        total += value
-        print(f"{name:16} TPR {found / positives:.2f}  FPR {wrong / negatives:.2f}  {value:+.2f}")
-    print(f"mean {total / len(counts):.3f}")
+    return {
+        name: (found / positives, wrong / negatives)
+        for name, (found, positives, wrong, negatives) in counts.items()
+    }
+
+
+def score(found: dict[str, tuple[float, float]]) -> float:
+    return sum(true - false for true, false in found.values()) / len(found)
+
+
+def main() -> None:
+    arguments = [a for a in sys.argv[1:] if a != "--show"]
+    found = rates(int(arguments[0]) if arguments else 1, is_shown="--show" in sys.argv)
+    for name, (true, false) in found.items():
+        print(f"{name:16} TPR {true:.2f}  FPR {false:.2f}  {true - false:+.2f}")
+    print(f"mean {score(found):.3f}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Measures findings of high severity or above, time and memory on packages that people trust.
 
-python benchmarks/audit/measure_packages.py SITE_PACKAGES [NAME...]
+python -m benchmarks.audit.measure_packages SITE_PACKAGES [NAME...]
 """
 
 import resource
