@@ -10,7 +10,7 @@ from heimnetz_common.errors import HeimnetzError
 from heimnetz_common.logs import get_logger
 from heimnetz_common.service import Background, Service
 from heimnetz_common.web import create_app
-from heimnetz_monitor import keeping, measuring, metrics, probing, sampling
+from heimnetz_monitor import keeping, measuring, metrics, probing, reconciling, sampling
 from heimnetz_monitor.api import alerts, status
 from heimnetz_monitor.consumers import SUBSCRIPTIONS
 from heimnetz_monitor.settings import MonitorSettings
@@ -35,6 +35,8 @@ def create(settings: MonitorSettings) -> FastAPI:
     database = service.opened_database
     clients = {name: service.client(name, url) for name, url in settings.services.items()}
     prober = probing.Prober(clients, settings.probe_deadline_seconds)
+    alertmanager = service.client("alertmanager", settings.alertmanager_url)
+    reconciler = reconciling.Reconciler(database, alertmanager)
     began_at = datetime.now(UTC)
     metrics.WATCHDOG_SEEN.set(began_at.timestamp())
     service.subscribe(*SUBSCRIPTIONS)
@@ -50,6 +52,7 @@ def create(settings: MonitorSettings) -> FastAPI:
                 settings.probe_deadline_seconds,
             ),
         ),
+        _every(settings.reconcile_seconds, reconciler.reconcile),
         _every(
             PURGE_SECONDS,
             lambda: keeping.purge(database, settings.keep_history, settings.keep_samples),

@@ -28,6 +28,12 @@ class MonitorSettings(ServiceSettings):
     sample_seconds: float = Field(
         default=30, gt=0, le=3600, description="pause between two samples of memory"
     )
+    alertmanager_url: str = Field(
+        default="https://alertmanager:9093/alertmanager", description="base URL of Alertmanager"
+    )
+    reconcile_seconds: float = Field(
+        default=90, gt=0, le=3600, description="pause between two looks at what Alertmanager knows"
+    )
     samples_days: int = Field(default=7, ge=1, le=365, description="age at which samples go")
     history_days: int = Field(
         default=90, ge=1, le=3650, description="age at which finished runs and old alerts go"

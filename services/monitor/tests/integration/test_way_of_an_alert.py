@@ -22,9 +22,9 @@ from heimnetz_common.testing import (
     fresh_database_url,
     image_of,
 )
-from heimnetz_monitor import recording
+from heimnetz_monitor import alerting, recording, store
 from heimnetz_monitor.app import create
-from heimnetz_monitor.model import FinishedRun, Outcome
+from heimnetz_monitor.model import Alert, AlertStatus, FinishedRun, Outcome
 from heimnetz_monitor.settings import MonitorSettings
 
 DEPLOY = Path(__file__).parents[4] / "deploy"
@@ -152,6 +152,8 @@ async def test_a_run_out_of_memory_is_an_event_within_a_minute(
             port=monitor,
             services={},
             ready_file=tmp_path / "ready",
+            alertmanager_url=f"http://127.0.0.1:{alertmanager}",
+            reconcile_seconds=2,
         )
         async with serving(settings) as database:
             with servers(tmp_path, prometheus, alertmanager):
@@ -188,6 +190,24 @@ async def test_a_run_out_of_memory_is_an_event_within_a_minute(
                         ),
                     )
                 [event] = await eventually(raised, seconds=WITHIN_SECONDS)
+
+                # One that fired when everything was stopped: nobody will ever tell its end.
+                forgotten = Alert(
+                    fingerprint=uuid4().hex[:16],
+                    starts_at=datetime.now(UTC),
+                    status=AlertStatus.FIRING,
+                    labels={"alertname": "Forgotten", "severity": "critical"},
+                    annotations={},
+                    ends_at=None,
+                )
+                await alerting.take(database, [forgotten])
+
+                async def firing() -> bool:
+                    async with database.connection() as connection:
+                        alerts = await store.list_alerts(connection, AlertStatus.FIRING, 50, None)
+                    return {alert.name for alert in alerts} == {"PluginOutOfMemory"}
+
+                await eventually(firing, seconds=20)
 
     assert event["type"] == "heimnetz.alert.raised.v1"
     assert event["data"]["annotations"]["runbook_url"] == "docs/runbooks/PluginOutOfMemory.md"
