@@ -1,4 +1,4 @@
-"""Ends alerts whose end nobody told: Alertmanager was stopped while they fired, or lost its data."""
+"""Ends alerts whose end nobody told: Alertmanager was stopped meanwhile, or lost its data."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
