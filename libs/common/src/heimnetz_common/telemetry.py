@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -50,6 +51,10 @@ OUTBOX_AGE = Gauge(
 )
 STREAM_MISSING = Gauge(
     "heimnetz_stream_missing_events", "Events that were sent and that the stream does not hold."
+)
+_NO_LIMIT_BYTES = 1 << 60
+MEMORY_LIMIT = Gauge(
+    "heimnetz_memory_limit_bytes", "Memory that the container may use; 0 where nothing limits it."
 )
 DEAD_LETTERS = Gauge("heimnetz_dead_letters", "Messages whose last try failed.")
 DATABASE_CONNECTIONS = Gauge(
@@ -138,3 +143,18 @@ def _method(scope: Scope) -> str:
     method = str(scope["method"])
     known = ("GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS")
     return method if method in known else "other"
+
+
+def read_memory_limit(root: Path = Path("/sys/fs/cgroup")) -> int:
+    """Bytes that this process's cgroup may use, version 2 or 1; 0 where nothing limits it."""
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        try:
+            text = (root / name).read_text("ascii").strip()
+        except OSError:
+            continue
+        # Version 1 writes "no limit" as the largest multiple of a page.
+        return int(text) if text.isdecimal() and int(text) < _NO_LIMIT_BYTES else 0
+    return 0
+
+
+MEMORY_LIMIT.set(read_memory_limit())

@@ -10,7 +10,7 @@ from heimnetz_common.errors import HeimnetzError
 from heimnetz_common.logs import get_logger
 from heimnetz_common.service import Background, Service
 from heimnetz_common.web import create_app
-from heimnetz_monitor import keeping, measuring, metrics, probing, reconciling, sampling
+from heimnetz_monitor import keeping, leaking, measuring, metrics, probing, reconciling, sampling
 from heimnetz_monitor.api import alerts, status
 from heimnetz_monitor.consumers import SUBSCRIPTIONS
 from heimnetz_monitor.settings import MonitorSettings
@@ -37,6 +37,7 @@ def create(settings: MonitorSettings) -> FastAPI:
     prober = probing.Prober(clients, settings.probe_deadline_seconds)
     alertmanager = service.client("alertmanager", settings.alertmanager_url)
     reconciler = reconciling.Reconciler(database, alertmanager)
+    watch = leaking.Watch(database, settings.sample_seconds)
     began_at = datetime.now(UTC)
     metrics.WATCHDOG_SEEN.set(began_at.timestamp())
     service.subscribe(*SUBSCRIPTIONS)
@@ -50,6 +51,7 @@ def create(settings: MonitorSettings) -> FastAPI:
                 # A service that is away would be waited for in vain.
                 {name: client for name, client in clients.items() if prober.health[name].is_up},
                 settings.probe_deadline_seconds,
+                watch.observe,
             ),
         ),
         _every(settings.reconcile_seconds, reconciler.reconcile),
@@ -60,7 +62,7 @@ def create(settings: MonitorSettings) -> FastAPI:
     ]
     return create_app(
         service,
-        [alerts.routes(database, token), status.routes(database, prober)],
+        [alerts.routes(database, token), status.routes(database, prober, watch)],
         title="Heimnetz monitor",
         max_body_bytes=MAX_BODY_BYTES,
     )

@@ -31,3 +31,22 @@ class AlertResolved(EventData):
     annotations: dict[str, str]
     starts_at: datetime
     ends_at: datetime | None
+
+
+class LeakSuspected(EventData):
+    """The memory of a service grows and is not given back."""
+
+    name: ClassVar[str] = "leak.suspected.v1"
+
+    service: str
+    kind: str
+    out_of_memory_at: datetime | None
+
+
+class LeakEnded(EventData):
+    """What had grown was given back, or has grown no further for long."""
+
+    name: ClassVar[str] = "leak.ended.v1"
+
+    service: str
+    kind: str

@@ -52,3 +52,16 @@ class Published(Collector):
 
 FROM_DATABASE = Published()
 REGISTRY.register(FROM_DATABASE)
+
+LEAKING = Gauge(
+    "heimnetz_monitor_leak",
+    "Whether the memory of a service grows and is not given back, by kind of growth.",
+    ["service", "kind"],
+)
+LEAK_OUT_OF_MEMORY = Gauge(
+    "heimnetz_monitor_leak_out_of_memory_timestamp_seconds",
+    "When a leaking service is expected to reach its limit.",
+    ["service"],
+)
+#: Bytes that each service said it may use; not exported, each service exports its own.
+LIMITS: dict[str, float] = {}

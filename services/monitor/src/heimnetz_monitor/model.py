@@ -197,3 +197,13 @@ class Sample:
     subject: str
     taken_at: datetime
     memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leaking:
+    """A service whose memory grows and is not given back."""
+
+    service: str
+    kind: str
+    since: datetime
+    out_of_memory_at: datetime | None

@@ -1,7 +1,7 @@
 """Samples the memory of services and containers from their own metrics."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -16,10 +16,14 @@ MAX_METRICS_BYTES = 4 * 1024 * 1024
 _MAX_BYTES = 2**63
 _PROCESS = "process_resident_memory_bytes"
 _CONTAINER = "heimnetz_sandbox_container_memory_bytes"
+_LIMIT = "heimnetz_memory_limit_bytes"
 
 
 async def sample(
-    database: Database, clients: Mapping[str, ServiceClient], deadline_seconds: float
+    database: Database,
+    clients: Mapping[str, ServiceClient],
+    deadline_seconds: float,
+    observe: Callable[[Sequence[Sample]], Awaitable[None]],
 ) -> None:
     """Keep what the services say now; one that does not answer leaves a gap, not a zero."""
     answers = await asyncio.gather(
@@ -32,6 +36,7 @@ async def sample(
         await store.add_samples(connection, samples)
     for found in samples:
         metrics.SAMPLES.labels(found.kind).inc()
+    await observe(samples)
 
 
 async def _fetch(name: str, client: ServiceClient, deadline_seconds: float) -> list[Sample]:
@@ -51,12 +56,15 @@ def read_memory(service: str, text: str, taken_at: datetime) -> Iterator[Sample]
     """
     # Parsing a line costs a hundred times what skipping it does.
     wanted = "".join(
-        f"{line}\n" for line in text.splitlines() if line.startswith((_PROCESS, _CONTAINER))
+        f"{line}\n" for line in text.splitlines() if line.startswith((_PROCESS, _CONTAINER, _LIMIT))
     )
     for family in text_string_to_metric_families(wanted):
         for found in family.samples:
             if found.name == _PROCESS:
                 kind, subject = SampleKind.SERVICE, service
+            elif found.name == _LIMIT:
+                metrics.LIMITS[service] = found.value
+                continue
             elif found.name == _CONTAINER and "plugin" in found.labels:
                 kind, subject = SampleKind.CONTAINER, found.labels["plugin"]
             else:

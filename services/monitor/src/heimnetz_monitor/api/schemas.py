@@ -97,3 +97,14 @@ class Status(BaseModel):
     services: list[ServiceStatus]
     plugins: list[PluginStatus]
     alerting: AlertingStatus
+
+
+class LeakShown(BaseModel):
+    service: str
+    kind: str
+    since: datetime
+    out_of_memory_at: datetime | None
+
+
+class Leaks(BaseModel):
+    items: list[LeakShown]

@@ -10,11 +10,14 @@ from heimnetz_common.routing import router
 from heimnetz_monitor import store
 from heimnetz_monitor.api.schemas import (
     AlertingStatus,
+    Leaks,
+    LeakShown,
     PluginRun,
     PluginStatus,
     ServiceStatus,
     Status,
 )
+from heimnetz_monitor.leaking import Watch
 from heimnetz_monitor.model import WATCHDOG, Health, PluginState
 from heimnetz_monitor.probing import Prober
 
@@ -25,7 +28,7 @@ _STATES: dict[bool | None, Literal["up", "down", "unknown"]] = {
 }
 
 
-def routes(database: Database, prober: Prober) -> APIRouter:
+def routes(database: Database, prober: Prober, watch: Watch) -> APIRouter:
     edge = router(prefix="/v1", tags=["status"])
 
     @edge.get("/status", dependencies=[Depends(EVERYONE)])
@@ -42,6 +45,21 @@ def routes(database: Database, prober: Prober) -> APIRouter:
             services=services,
             plugins=[_plugin(plugin) for plugin in plugins],
             alerting=AlertingStatus(heartbeat_at=beat, firing=firing),
+        )
+
+    @edge.get("/leaks", dependencies=[Depends(EVERYONE)])
+    async def list_leaks() -> Leaks:
+        """Services whose memory grows and is not given back."""
+        return Leaks(
+            items=[
+                LeakShown(
+                    service=leak.service,
+                    kind=leak.kind,
+                    since=leak.since,
+                    out_of_memory_at=leak.out_of_memory_at,
+                )
+                for leak in watch.leaking.values()
+            ]
         )
 
     return edge

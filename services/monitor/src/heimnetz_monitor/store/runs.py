@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from heimnetz_common.database import Connection
-from heimnetz_monitor.model import FinishedRun, Outcome, PluginState, RunTotal, Sample, StartedRun
+from heimnetz_monitor.model import (
+    FinishedRun,
+    Outcome,
+    PluginState,
+    RunTotal,
+    Sample,
+    SampleKind,
+    StartedRun,
+)
 from heimnetz_monitor.store.status import affected
 
 
@@ -268,6 +276,22 @@ async def purge_runs(connection: Connection, age: timedelta) -> int:
         "DELETE FROM runs WHERE coalesce(finished_at, started_at) < now() - $1::interval", age
     )
     return affected(status)
+
+
+async def list_samples(connection: Connection, kind: SampleKind, age: timedelta) -> list[Sample]:
+    """Samples of one kind that are not older, oldest first."""
+    rows = await connection.fetch(
+        """
+        SELECT subject, taken_at, memory_bytes
+          FROM samples
+         WHERE kind = $1
+           AND taken_at > now() - $2::interval
+         ORDER BY taken_at
+        """,
+        kind,
+        age,
+    )
+    return [Sample(kind=kind, **dict(row)) for row in rows]
 
 
 async def add_samples(connection: Connection, samples: Sequence[Sample]) -> None:
