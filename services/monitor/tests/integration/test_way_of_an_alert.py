@@ -3,13 +3,14 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import docker
+import httpx
 import pytest
 import uvicorn
 import yaml
@@ -18,6 +19,7 @@ from heimnetz_common.database import Database
 from heimnetz_common.testing import (
     KeyRing,
     eventually,
+    eventually_sync,
     free_port,
     fresh_database_url,
     image_of,
@@ -31,7 +33,7 @@ DEPLOY = Path(__file__).parents[4] / "deploy"
 TOKEN = "w" * 43
 WITHIN_SECONDS = 60
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
 
 def without_tls(configuration: Any) -> Any:
@@ -69,6 +71,12 @@ def write_configuration(folder: Path, monitor: int, alertmanager: int) -> None:
         path.chmod(0o755)
 
 
+def answers(port: int) -> bool:
+    with suppress(httpx.TransportError):
+        return httpx.get(f"http://127.0.0.1:{port}/-/ready").is_success
+    return False
+
+
 @contextmanager
 def servers(folder: Path, prometheus: int, alertmanager: int) -> Iterator[None]:
     engine = docker.from_env()
@@ -86,23 +94,24 @@ def servers(folder: Path, prometheus: int, alertmanager: int) -> Iterator[None]:
     try:
         started.append(
             engine.containers.run(
-                image_of("PROMETHEUS_IMAGE", "prom/prometheus:v3.5.3"),
-                entrypoint=["prometheus", "--config.file=/checked/prometheus.yml"],
-                command=[
-                    "--storage.tsdb.path=/data",
-                    f"--web.listen-address=127.0.0.1:{prometheus}",
-                ],
-                **options,
-            )
-        )
-        started.append(
-            engine.containers.run(
                 image_of("ALERTMANAGER_IMAGE", "prom/alertmanager:v0.28.1"),
                 entrypoint=["alertmanager", "--config.file=/checked/alertmanager.yml"],
                 command=[
                     "--storage.path=/data",
                     "--cluster.listen-address=",
                     f"--web.listen-address=127.0.0.1:{alertmanager}",
+                ],
+                **options,
+            )
+        )
+        eventually_sync(lambda: answers(alertmanager))
+        started.append(
+            engine.containers.run(
+                image_of("PROMETHEUS_IMAGE", "prom/prometheus:v3.5.3"),
+                entrypoint=["prometheus", "--config.file=/checked/prometheus.yml"],
+                command=[
+                    "--storage.tsdb.path=/data",
+                    f"--web.listen-address=127.0.0.1:{prometheus}",
                 ],
                 **options,
             )
@@ -162,7 +171,9 @@ async def test_a_run_out_of_memory_is_an_event_within_a_minute(
                     async with database.connection() as connection:
                         return await connection.fetchval("SELECT seen_at FROM heartbeats")
 
-                await eventually(heartbeat, seconds=50)
+                # Prometheus learns of Alertmanager after some seconds, and sends what found nobody
+                # before that again after a minute.
+                await eventually(heartbeat, seconds=90)
 
                 async def raised() -> Any:
                     async with database.connection() as connection:
