@@ -154,6 +154,11 @@ class Stand:
         self.process.start()
         eventually_sync(self.is_ready, 30)
 
+    @property
+    def socket(self) -> Path:
+        """The engine proxy's."""
+        return self.run_dir.with_name("engine.sock")
+
     def is_ready(self) -> bool:
         with contextlib.suppress(httpx.HTTPError):
             return self.client.get(f"{self.url}/readyz").status_code == 200
@@ -254,6 +259,7 @@ class Stand:
         self.process.end()
         for container in self.containers():
             subprocess.run(["docker", "rm", "-f", container], check=False, capture_output=True)  # noqa: S603, S607
+        self.proxy.end()
         self.client.close()
 
 
@@ -272,55 +278,41 @@ def images() -> None:
         )
 
 
-@dataclass
-class Place:
-    """The directories and the proxy that sandboxes of a test session share."""
-
-    folder: Path
-    proxy: Process
-
-    @property
-    def run_dir(self) -> Path:
-        return self.folder / "run"
-
-    @property
-    def socket(self) -> Path:
-        return self.folder / "engine.sock"
-
-
 @pytest.fixture(scope="session")
-def place(images: None) -> Iterator[Place]:  # noqa: ARG001
+def place(images: None) -> Iterator[Path]:  # noqa: ARG001
+    """Where the sandboxes of a test session have their folders."""
     # Short: a Unix socket's path has at most 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="hn-", dir="/tmp"))
     folder.chmod(0o711)
-    (folder / "run").mkdir(mode=0o711)
-    proxy = Process(
+    yield folder
+    if not os.environ.get("HN_KEEP"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _proxy(home: Path) -> Process:
+    settings = {
+        "SOCKET": str(home / "engine.sock"),
+        "RUN_DIR": str(home / "run"),
+        "RUNTIME_IMAGES": f"{RUNTIME_IMAGE},heimnetz-test/vanishing:1",
+        "BUILDER_IMAGE": BUILDER_IMAGE,
+        "READY_FILE": str(home / "proxy-ready"),
+    }
+    return Process(
         "heimnetz_engine_proxy",
-        {
-            "HEIMNETZ_ENGINE_PROXY_SOCKET": str(folder / "engine.sock"),
-            "HEIMNETZ_ENGINE_PROXY_RUN_DIR": str(folder / "run"),
-            "HEIMNETZ_ENGINE_PROXY_RUNTIME_IMAGES": f"{RUNTIME_IMAGE},heimnetz-test/vanishing:1",
-            "HEIMNETZ_ENGINE_PROXY_BUILDER_IMAGE": BUILDER_IMAGE,
-            "HEIMNETZ_ENGINE_PROXY_READY_FILE": str(folder / "proxy-ready"),
-        },
-        folder / "proxy.log",
+        {f"HEIMNETZ_ENGINE_PROXY_{key}": value for key, value in settings.items()},
+        home / "proxy.log",
     )
-    proxy.start()
-    eventually_sync((folder / "proxy-ready").exists, 15)
-    yield Place(folder, proxy)
-    proxy.end()
-    if os.environ.get("HN_KEEP"):
-        return
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
 def standing(
-    place: Place, postgres_url: str, key_ring: KeyRing, prelude: str = "", **settings: str
+    place: Path, postgres_url: str, key_ring: KeyRing, prelude: str = "", **settings: str
 ) -> Iterator[Stand]:
-    """A sandbox of its own database, with these settings."""
+    """A sandbox with a database, a run directory and an engine proxy of its own."""
     registry = Registry()
-    name = uuid4().hex[:8]
+    home = place / uuid4().hex[:8]
+    for folder in (home, home / "run"):
+        folder.mkdir(mode=0o711)
     secrets = key_ring.secrets_dir("sandbox")
     key_file = secrets / "encryption.key"
     if not key_file.exists():
@@ -335,10 +327,10 @@ def standing(
             "BIND": "127.0.0.1",
             "PORT": str(port),
             "TLS": "false",
-            "READY_FILE": str(place.folder / f"ready-{name}"),
+            "READY_FILE": str(home / "ready"),
             "REGISTRY_URL": registry.url,
-            "RUN_DIR": str(place.run_dir),
-            "ENGINE_SOCKET": str(place.socket),
+            "RUN_DIR": str(home / "run"),
+            "ENGINE_SOCKET": str(home / "engine.sock"),
             "CGROUP_ROOT": "/sys/fs/cgroup",
             "RUNTIME_PYTHON_IMAGE": RUNTIME_IMAGE,
             "BUILDER_IMAGE": BUILDER_IMAGE,
@@ -347,14 +339,14 @@ def standing(
         process = Process(
             "heimnetz_sandbox",
             {f"HEIMNETZ_SANDBOX_{key}": value for key, value in environment.items()},
-            place.folder / f"sandbox-{name}.log",
+            home / "sandbox.log",
             prelude,
         )
         stand = Stand(
             process,
-            place.proxy,
+            _proxy(home),
             registry,
-            place.run_dir,
+            home / "run",
             f"http://127.0.0.1:{port}",
             database_url,
             key_ring,
@@ -364,6 +356,7 @@ def standing(
             lambda connection: connection.execute("UPDATE identity SET stack = gen_random_uuid()")
         )
         try:
+            stand.proxy.start()
             stand.start()
             yield stand
         finally:
@@ -384,7 +377,7 @@ def _database(postgres_url: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def stand(place: Place, postgres_url: str, key_ring: KeyRing) -> Iterator[Stand]:
+def stand(place: Path, postgres_url: str, key_ring: KeyRing) -> Iterator[Stand]:
     """The sandbox that most tests share; each uses plugins of its own."""
     with standing(place, postgres_url, key_ring) as stand:
         yield stand

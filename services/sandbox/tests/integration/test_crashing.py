@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from heimnetz_common.testing import KeyRing, eventually_sync
-from heimnetz_sandbox.testing import Place, standing
+from heimnetz_sandbox.testing import standing
 
 pytestmark = pytest.mark.engine
 
@@ -41,9 +41,9 @@ setattr(owner, name, dies)
     ids=["after create", "after start", "after announcing", "before the result's commit"],
 )
 def test_a_dead_sandbox_leaves_no_container_and_no_run_without_an_outcome(
-    place: Place, postgres_url: str, key_ring: KeyRing, point: tuple[str, str, bool]
+    place: Path, postgres_url: str, key_ring: KeyRing, point: tuple[str, str, bool]
 ) -> None:
-    once = str(place.folder / f"crashed-{'-'.join(map(str, point))}")
+    once = str(place / f"crashed-{'-'.join(map(str, point))}")
     prelude = CRASH.format(point=point, once=once)
     with standing(place, postgres_url, key_ring, prelude, LEASE_SECONDS="3") as stand:
         stand.install("victim", SLEEPER)
@@ -63,7 +63,7 @@ def test_a_dead_sandbox_leaves_no_container_and_no_run_without_an_outcome(
 
 
 def test_a_neighbours_containers_are_left_alone(
-    place: Place, postgres_url: str, key_ring: KeyRing
+    place: Path, postgres_url: str, key_ring: KeyRing
 ) -> None:
     with (
         standing(place, postgres_url, key_ring) as one,
@@ -81,7 +81,7 @@ def test_a_neighbours_containers_are_left_alone(
 
 
 def test_runs_under_way_are_interrupted_when_the_sandbox_is_stopped(
-    place: Place, postgres_url: str, key_ring: KeyRing
+    place: Path, postgres_url: str, key_ring: KeyRing
 ) -> None:
     with standing(place, postgres_url, key_ring) as stand:
         stand.install("long", "import time\ndef run(input, context): time.sleep(25)")
@@ -96,19 +96,16 @@ def test_runs_under_way_are_interrupted_when_the_sandbox_is_stopped(
 
 
 def test_the_queue_is_kept_while_the_engine_is_away(
-    place: Place, postgres_url: str, key_ring: KeyRing
+    place: Path, postgres_url: str, key_ring: KeyRing
 ) -> None:
-    socket = place.folder / "moving.sock"
-    socket.symlink_to(place.socket)
-    with standing(place, postgres_url, key_ring, ENGINE_SOCKET=str(socket)) as stand:
+    with standing(place, postgres_url, key_ring) as stand:
         stand.install("waiter", "def run(input, context): return {}")
         stand.run("waiter")
-        socket.unlink()
+        away = stand.socket.rename(stand.socket.with_name("away.sock"))
         eventually_sync(lambda: not stand.is_ready(), 15)
 
         run_id = stand.ask("waiter", wait=2).json()["id"]
         assert stand.get_run(run_id, 0)["state"] == "queued"
-        socket.symlink_to(place.socket)
+        away.rename(stand.socket)
 
         assert stand.get_run(run_id, 20)["outcome"] == "ok"
-    socket.unlink()

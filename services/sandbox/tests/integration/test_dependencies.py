@@ -10,12 +10,13 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import docker
 import pytest
 
 from heimnetz_common.testing import KeyRing
-from heimnetz_sandbox.testing import Place, Stand, standing
+from heimnetz_sandbox.testing import Stand, standing
 
 pytestmark = pytest.mark.engine
 
@@ -70,7 +71,7 @@ def index() -> Iterator[Index]:
 
 
 @pytest.fixture(scope="module")
-def building(index: Index, place: Place, postgres_url: str, key_ring: KeyRing) -> Iterator[Stand]:
+def building(index: Index, place: Path, postgres_url: str, key_ring: KeyRing) -> Iterator[Stand]:
     engine = docker.from_env()
     address = engine.networks.get("bridge").attrs["IPAM"]["Config"][0]
     engine.close()

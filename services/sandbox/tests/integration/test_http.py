@@ -1,12 +1,13 @@
 """The HTTP edge: who may, what is refused, and what a client gets back."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from heimnetz_common.testing import KeyRing, eventually_sync
-from heimnetz_sandbox.testing import Place, Stand, package, standing
+from heimnetz_sandbox.testing import Stand, package, standing
 
 pytestmark = pytest.mark.engine
 
@@ -161,7 +162,7 @@ def test_a_log_is_followed_until_the_end(stand: Stand) -> None:
 
 
 def test_a_full_queue_says_when_to_come_again(
-    place: Place, postgres_url: str, key_ring: KeyRing
+    place: Path, postgres_url: str, key_ring: KeyRing
 ) -> None:
     settings = {"QUEUE_LIMIT": "5", "PLUGIN_QUEUE_LIMIT": "3", "CONCURRENCY": "1"}
     with standing(place, postgres_url, key_ring, **settings) as stand:

@@ -3,12 +3,13 @@
 import threading
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from heimnetz_common.testing import KeyRing, eventually_sync
 from heimnetz_sandbox import projecting
-from heimnetz_sandbox.testing import Place, Stand, package, standing
+from heimnetz_sandbox.testing import Stand, package, standing
 
 pytestmark = pytest.mark.engine
 
@@ -231,7 +232,7 @@ def test_a_quarantined_version_is_stopped_and_refused(stand: Stand) -> None:
     assert "a bad smell" in refused["reason"]
 
 
-def test_a_missing_image_is_named(place: Place, postgres_url: str, key_ring: KeyRing) -> None:
+def test_a_missing_image_is_named(place: Path, postgres_url: str, key_ring: KeyRing) -> None:
     with standing(
         place, postgres_url, key_ring, RUNTIME_PYTHON_IMAGE="heimnetz-test/vanishing:1"
     ) as other:
