@@ -166,7 +166,7 @@ async def _answers(url: str) -> bool:
     return True
 
 
-def _start_nats(engine: docker.DockerClient, run: str) -> str:
+def start_nats(engine: docker.DockerClient, run: str) -> str:
     port = free_port()
     engine.containers.run(
         image_of("NATS_IMAGE", "nats:2.12-alpine"),
@@ -199,7 +199,7 @@ def postgres_url(pytestconfig: pytest.Config) -> str:
 def nats_url(pytestconfig: pytest.Config) -> str:
     """URL of a real NATS server with JetStream. Its stream is shared: see `bus`."""
     given = os.environ.get("HEIMNETZ_TEST_NATS_URL")
-    return given or _server(pytestconfig, "nats", _start_nats)
+    return given or _server(pytestconfig, "nats", start_nats)
 
 
 async def _template(url: str, service: str) -> str:
