@@ -3,7 +3,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help demo up down clean venv login check test chaos bench contracts lock
+.PHONY: help demo up down clean venv login check test chaos soak bench contracts lock
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -36,9 +36,13 @@ check: venv ## lint, types, import rules, unit tests: under a minute
 test: venv ## everything: unit, integration, contract, end to end
 	@scripts/test.sh
 
-chaos: venv ## kill everything at random for about half an hour; HEIMNETZ_CHAOS_SEED=N for another order
+chaos: venv ## kill everything at random, cut the power, for about an hour; HEIMNETZ_CHAOS_SEED=N for another order
 	@scripts/bootstrap.sh
-	@HEIMNETZ_CHAOS_KILLS=$${HEIMNETZ_CHAOS_KILLS:-2000} .venv/bin/pytest -s -m stack tests/chaos
+	@HEIMNETZ_CHAOS_KILLS=$${HEIMNETZ_CHAOS_KILLS:-2000} HEIMNETZ_CHAOS_CUTS=$${HEIMNETZ_CHAOS_CUTS:-200} .venv/bin/pytest -s tests/chaos --ignore=tests/chaos/test_soak.py
+
+soak: venv ## load for two hours, HEIMNETZ_SOAK_MINUTES=N for another time: nothing fails, nothing grows
+	@scripts/bootstrap.sh
+	@HEIMNETZ_SOAK_MINUTES=$${HEIMNETZ_SOAK_MINUTES:-120} .venv/bin/pytest -s tests/chaos/test_soak.py
 
 bench: venv ## figures against peers and limits, as tables; ROOM=ground for one
 	@.venv/bin/python -m benchmarks

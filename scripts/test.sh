@@ -17,5 +17,5 @@ mapfile -t folders < <(find services libs deploy -type d \( -path '*/tests/integ
 pytest -n 2 --dist loadfile -m "not stack" "${folders[@]}" tests
 step "End to end"
 pytest -m stack --ignore=tests/chaos tests
-step "Everything is killed at random"
+step "Outages, lasting load, and everything is killed at random"
 pytest -m stack tests/chaos

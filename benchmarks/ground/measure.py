@@ -184,7 +184,7 @@ def _reading(name: str) -> Iterator[Figure]:
     token = command(
         *("docker", "compose", "exec", "-T", "registry", "python", "-c"),
         "from pathlib import Path; from heimnetz_common.tokens import Keys;"
-        "print(Keys.load('registry', Path('/run/heimnetz/secrets'))"
+        "print(Keys('registry', Path('/run/heimnetz/secrets'))"
         ".mint('registry', subject='user:bench', name='bench', role='owner'))",
     ).strip()
     bare = subprocess.Popen(

@@ -6,7 +6,7 @@ secrets=/run/heimnetz/secrets
 
 reload_on_new_secrets() {
   touch /tmp/secrets-loaded
-  while sleep 60; do
+  while sleep 10; do
     if [ -n "$(find "$secrets/tls.crt" "$secrets/users.conf" -newer /tmp/secrets-loaded)" ]; then
       touch /tmp/secrets-loaded
       kill -HUP "$1"

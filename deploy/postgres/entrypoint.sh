@@ -24,7 +24,7 @@ make_cluster() {
 
 reload_on_new_certificate() {
   touch /tmp/certificate-loaded
-  while sleep 60; do
+  while sleep 10; do
     if [ -n "$(find "$secrets/tls.crt" -newer /tmp/certificate-loaded)" ]; then
       touch /tmp/certificate-loaded
       kill -HUP "$1"

@@ -43,7 +43,7 @@ def ask(host, port, data, context):
 INSIDE = """
 from pathlib import Path
 from heimnetz_common.tokens import Keys
-keys = Keys.load("registry", Path("/run/heimnetz/secrets"))
+keys = Keys("registry", Path("/run/heimnetz/secrets"))
 context = ssl.create_default_context(cafile="/run/heimnetz/secrets/ca.crt")
 found = []
 for service in sys.argv[2:]:

@@ -1,17 +1,23 @@
-"""Makes what is missing and ends; with `certs`, renews certificates until told to stop."""
+"""Makes what is missing and ends.
+
+With `certs`, renews certificates and signing keys in time until told to stop; with `rotate`,
+replaces every signing key now.
+"""
 
 import argparse
 import os
 import signal
 import sys
 import threading
+from datetime import timedelta
 from pathlib import Path
 
+from heimnetz_init import issuing
 from heimnetz_init.model import DATA_VOLUMES, PARTIES
 from heimnetz_init.preparing import House
 
 ROOT = Path("/run/heimnetz")
-LOOK_SECONDS = 6 * 60 * 60
+MAX_LOOK_SECONDS = 6 * 60 * 60
 READY_FILE = Path("/tmp/ready")  # noqa: S108 - a tmpfs of the container's own
 
 
@@ -34,23 +40,44 @@ def initialise(house: House) -> None:
     say(f"init: the platform will be at https://{host}:{port}/")
 
 
-def keep_renewing(house: House) -> None:
+def lifetime() -> timedelta:
+    """Of a certificate. Raises: SystemExit."""
+    text = os.environ.get("HEIMNETZ_CERTIFICATE_DAYS") or str(issuing.LIFETIME.days)
+    try:
+        days = float(text)
+    except ValueError:
+        days = 0.0
+    if not 0 < days <= issuing.CA_LIFETIME.days:
+        raise SystemExit(
+            f"HEIMNETZ_CERTIFICATE_DAYS is {text!r}; it must be a number of days, at most "
+            f"{issuing.CA_LIFETIME.days}"
+        )
+    return timedelta(days=days)
+
+
+def keep_renewing(house: House, pause_seconds: float) -> None:
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     while not stopped.is_set():
         for name in house.renew_certificates():
             say(f"certs: a new certificate for {name}")
+        for name in house.renew_signing_keys():
+            say(f"certs: a new signing key for {name}")
         READY_FILE.touch()
-        stopped.wait(LOOK_SECONDS)
+        stopped.wait(pause_seconds)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="heimnetz_init", description=__doc__)
-    parser.add_argument("command", nargs="?", choices=("init", "certs"), default="init")
+    parser.add_argument("command", nargs="?", choices=("init", "certs", "rotate"), default="init")
     command = parser.parse_args().command
-    house = House(ROOT, PARTIES)
+    house = House(ROOT, PARTIES, lifetime())
     if command == "certs":
-        keep_renewing(house)
+        # Often enough to be in time for the shortest.
+        keep_renewing(house, min(MAX_LOOK_SECONDS, lifetime().total_seconds() / 20))
+    elif command == "rotate":
+        for name in house.renew_signing_keys(is_forced=True):
+            say(f"rotate: a new signing key for {name}")
     else:
         initialise(house)
 

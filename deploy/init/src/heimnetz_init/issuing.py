@@ -11,7 +11,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 CA_LIFETIME = timedelta(days=3650)
 LIFETIME = timedelta(days=90)
-RENEW_BEFORE = timedelta(days=30)
+# When a third of it is left, a certificate is renewed.
+RENEW_AT = 3
 # Clocks of a home differ, and a machine without a battery may start in the past.
 BACKDATED = timedelta(days=1)
 
@@ -37,7 +38,13 @@ def make_authority(now: datetime | None = None) -> tuple[str, str]:
     return _pem(certificate), _key_pem(key)
 
 
-def issue(ca_pem: str, ca_key_pem: str, name: str, now: datetime | None = None) -> tuple[str, str]:
+def issue(
+    ca_pem: str,
+    ca_key_pem: str,
+    name: str,
+    now: datetime | None = None,
+    lifetime: timedelta = LIFETIME,
+) -> tuple[str, str]:
     """A server certificate for a compose service; certificate and private key, both PEM."""
     now = now or datetime.now(UTC)
     authority = x509.load_pem_x509_certificate(ca_pem.encode())
@@ -54,7 +61,7 @@ def issue(ca_pem: str, ca_key_pem: str, name: str, now: datetime | None = None) 
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - BACKDATED)
-        .not_valid_after(min(now + LIFETIME, authority.not_valid_after_utc))
+        .not_valid_after(min(now + lifetime, authority.not_valid_after_utc))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
@@ -68,8 +75,17 @@ def issue(ca_pem: str, ca_key_pem: str, name: str, now: datetime | None = None) 
     return _pem(certificate), _key_pem(key)
 
 
-def is_due(certificate_pem: str, key_pem: str, ca_pem: str, now: datetime | None = None) -> bool:
-    """Whether a certificate must be issued: it ends soon, or key or authority are not its own."""
+def is_due(
+    certificate_pem: str,
+    key_pem: str,
+    ca_pem: str,
+    now: datetime | None = None,
+    lifetime: timedelta = LIFETIME,
+) -> bool:
+    """Whether a certificate must be issued.
+
+    It ends soon, or lives longer than it may, or key or authority are not its own.
+    """
     now = now or datetime.now(UTC)
     try:
         certificate = x509.load_pem_x509_certificate(certificate_pem.encode())
@@ -77,7 +93,8 @@ def is_due(certificate_pem: str, key_pem: str, ca_pem: str, now: datetime | None
         belongs = certificate.public_key() == _load_key(key_pem).public_key()
     except (ValueError, TypeError, InvalidSignature):
         return True
-    return not belongs or certificate.not_valid_after_utc - now < RENEW_BEFORE
+    left = certificate.not_valid_after_utc - now
+    return not belongs or not lifetime / RENEW_AT <= left <= lifetime
 
 
 def _usage(*, signs_certificates: bool) -> x509.KeyUsage:

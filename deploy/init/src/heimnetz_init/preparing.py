@@ -1,14 +1,16 @@
-"""Writes the secrets of each party into its own volume. What exists stays as it is."""
+"""Writes the secrets of each party into its own volume. What exists stays, until it is renewed."""
 
 import base64
-import json
+import fcntl
 import os
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from heimnetz_common.tokens import generate_private_key, public_jwk
-from heimnetz_init import issuing, rights
+from heimnetz_common.tokens import generate_private_key
+from heimnetz_init import issuing, rights, signing
 from heimnetz_init.model import DataVolume, Party
 
 _PASSWORD_BYTES = 32  # as many bits as a key: nobody types these
@@ -71,8 +73,11 @@ class Room:
 class House:
     """All volumes below one directory, `secrets/<party>` and `data/<volume>`."""
 
-    def __init__(self, root: Path, parties: Iterable[Party]) -> None:
+    def __init__(
+        self, root: Path, parties: Iterable[Party], lifetime: timedelta = issuing.LIFETIME
+    ) -> None:
         self._root = root
+        self._lifetime = lifetime
         self._parties = tuple(parties)
         self._rooms = {
             item.name: Room(root / "secrets" / item.name, item.uid) for item in self._parties
@@ -87,7 +92,7 @@ class House:
             for name in party.makes:
                 self._rooms[party.name].keep(name, _MAKERS.get(name, _make_password))
         self.renew_certificates()
-        self._write_signing_keys()
+        self.renew_signing_keys()
         self._write_role_passwords()
         self._write_nats_users()
         self._share("monitor", "alertmanager-webhook-token", "alertmanager")
@@ -108,12 +113,46 @@ class House:
             if not party.has_certificate:
                 continue
             certificate, key = room.read("tls.crt") or "", room.read("tls.key") or ""
-            if issuing.is_due(certificate, key, ca):
-                certificate, key = issuing.issue(ca, ca_key, party.name)
+            if issuing.is_due(certificate, key, ca, lifetime=self._lifetime):
+                certificate, key = issuing.issue(ca, ca_key, party.name, lifetime=self._lifetime)
                 room.write("tls.key", key)
                 room.write("tls.crt", certificate)
                 renewed.append(party.name)
         return renewed
+
+    def renew_signing_keys(
+        self, *, is_forced: bool = False, now: datetime | None = None
+    ) -> list[str]:
+        """Replace the keys that are missing or old, or all of them; whose they are."""
+        now = now or datetime.now(UTC)
+        signers = {party.name: self._rooms[party.name] for party in self._parties if party.signs}
+        renewed: dict[str, str] = {}
+        with self._alone():
+            keys = signing.KeySet.read(next(iter(signers.values())).read("service-keys.json"))
+            keys.drop_ended(now)
+            for name, room in signers.items():
+                private = room.read("signing.key")
+                if private:
+                    keys.add(name, private, now)
+                if not private or is_forced or keys.is_due(name, now):
+                    renewed[name] = generate_private_key()
+                    keys.add(name, renewed[name], now)
+            # Everybody knows a key before it signs.
+            for room in signers.values():
+                room.write("service-keys.json", keys.write())
+            for name, private in renewed.items():
+                signers[name].write("signing.key", private)
+        return list(renewed)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """The renewing process and a person may both wish for new keys."""
+        folder = os.open(self._authority.folder, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
 
     def own(self, volumes: Iterable[DataVolume]) -> None:
         """Give the roots of the data volumes to their users; what lies in them is not touched."""
@@ -122,16 +161,6 @@ class House:
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(volume.mode)
             os.chown(folder, volume.uid, volume.gid)
-
-    def _write_signing_keys(self) -> None:
-        signers = [party.name for party in self._parties if party.signs]
-        keys = []
-        for name in signers:
-            private = self._rooms[name].keep("signing.key", generate_private_key)
-            keys.append(public_jwk(private, f"{name}-1"))
-        document = json.dumps({"keys": keys}, indent=2, sort_keys=True)
-        for name in signers:
-            self._rooms[name].write("service-keys.json", document)
 
     def _write_role_passwords(self) -> None:
         migrate = self._rooms.get("migrate")

@@ -2,12 +2,16 @@ import json
 import os
 import stat
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from heimnetz_common import tokens
+from heimnetz_common.errors import Unauthenticated
 from heimnetz_common.sealing import Sealer
 from heimnetz_common.tokens import Keys
+from heimnetz_init import signing
 from heimnetz_init.model import DATA_VOLUMES, PARTIES
 from heimnetz_init.preparing import House
 
@@ -101,12 +105,38 @@ def test_two_houses_share_no_secret(tmp_path):
 
 def test_a_service_can_prove_itself_to_another_with_its_key(house, tmp_path):
     house.prepare()
-    sandbox = Keys.load("sandbox", tmp_path / "secrets/sandbox")
-    registry = Keys.load("registry", tmp_path / "secrets/registry")
+    sandbox = Keys("sandbox", tmp_path / "secrets/sandbox")
+    registry = Keys("registry", tmp_path / "secrets/registry")
 
     principal = registry.verify(sandbox.mint("registry"))
 
     assert principal.service == "sandbox"
+
+
+def test_while_keys_are_replaced_every_token_is_valid(house, tmp_path, monkeypatch):
+    monkeypatch.setattr(tokens, "LOOK_SECONDS", 0)
+    house.prepare()
+    sandbox = Keys("sandbox", tmp_path / "secrets/sandbox")
+    registry = Keys("registry", tmp_path / "secrets/registry")
+    before = sandbox.mint("registry")
+
+    renewed = house.renew_signing_keys(is_forced=True)
+
+    after = sandbox.mint("registry")
+    assert set(renewed) == {"registry", "auditor", "sandbox", "monitor", "docs-gen"}
+    assert before.partition(".")[0] != after.partition(".")[0]
+    assert {registry.verify(token).service for token in (before, after)} == {"sandbox"}
+
+
+def test_a_key_that_was_replaced_is_refused_after_the_overlap(house, tmp_path):
+    house.prepare()
+    old = Keys("sandbox", tmp_path / "secrets/sandbox").mint("registry")
+    house.renew_signing_keys(is_forced=True)
+
+    house.renew_signing_keys(now=datetime.now(UTC) + 2 * signing.OVERLAP)
+
+    with pytest.raises(Unauthenticated):
+        Keys("registry", tmp_path / "secrets/registry").verify(old)
 
 
 def test_the_encryption_key_seals(house, tmp_path):

@@ -56,6 +56,8 @@ class Service:
         self.subscriptions: list[Subscription] = []
         self.background: list[Background] = []
         self.checks: dict[str, Check] = {}
+        # What a service goes on without, for a while.
+        self.spare_checks: dict[str, Check] = {}
         self._tls = tls
         self._ready_file = ready_file
         self._clients: list[ServiceClient] = []
@@ -69,7 +71,7 @@ class Service:
         )
         return cls(
             settings.service,
-            keys=Keys.load(settings.service, settings.secrets_dir),
+            keys=Keys(settings.service, settings.secrets_dir),
             database=Database(
                 settings.database,
                 schema=settings.role,
@@ -107,6 +109,8 @@ class Service:
         if self.database is not None:
             await self.database.open()
             self.checks.setdefault("database", self.database.check)
+        if self.bus is not None:
+            self.spare_checks.setdefault("bus", self.bus.check)
         tasks = [self._spawn(work, name) for name, work in self._works()]
         try:
             yield
@@ -146,12 +150,15 @@ class Service:
                 return
 
     async def check(self) -> dict[str, str]:
-        """Why the service is not ready, by check; empty text where it is.
+        """Why the service is not ready, by check; empty text where it is."""
+        return await _answers(self.checks)
+
+    async def check_spare(self) -> dict[str, str]:
+        """What is amiss though the service is ready.
 
         A bus that is down does not make a service unready: writes wait in the outbox.
         """
-        answers = await asyncio.gather(*(_answer(check) for check in self.checks.values()))
-        return dict(zip(self.checks, answers, strict=True))
+        return await _answers(self.spare_checks)
 
     async def _keep_ready_file(self) -> None:
         if self._ready_file is None:
@@ -183,6 +190,11 @@ def client_tls(ca_file: Path) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=str(ca_file))
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+async def _answers(checks: Mapping[str, Check]) -> dict[str, str]:
+    answers = await asyncio.gather(*(_answer(check) for check in checks.values()))
+    return dict(zip(checks, answers, strict=True))
 
 
 async def _answer(check: Check) -> str:

@@ -294,14 +294,15 @@ class KeyRing:
         self.folder = folder
 
     def keys(self, service: str) -> Keys:
-        return Keys(service, self._private[service], self._public_file)
+        return Keys(service, self.secrets_dir(service))
 
     def secrets_dir(self, service: str) -> Path:
         """A directory with the service's own signing key and everybody's public ones."""
         folder = self.folder / service
-        folder.mkdir(exist_ok=True)
-        (folder / "signing.key").write_text(self._private[service])
-        (folder / "service-keys.json").write_text(self._public_file.read_text())
+        if not folder.exists():
+            folder.mkdir()
+            (folder / "signing.key").write_text(self._private[service])
+            (folder / "service-keys.json").write_text(self._public_file.read_text())
         return folder
 
     def user(self, audience: str, role: str, name: str = "anna") -> dict[str, str]:

@@ -9,7 +9,6 @@ import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -19,6 +18,7 @@ from heimnetz_common.errors import Unauthenticated
 
 LIFETIME_SECONDS = 60
 LEEWAY_SECONDS = 60
+LOOK_SECONDS = 1.0
 ALGORITHM = "Ed25519"
 REGISTRY = "registry"
 
@@ -37,25 +37,23 @@ class Principal:
 
 
 class Keys:
-    """One service's private key and everybody's public ones, read again when a key is unknown."""
+    """One service's private key and everybody's public ones, read again when they change."""
 
-    def __init__(self, service: str, private_pem: str, public_file: Path) -> None:
+    def __init__(self, service: str, secrets_dir: Path) -> None:
         self.service = service
-        self._private = OKPKey.import_key(private_pem)
-        self._public_file = public_file
+        self._private_file = secrets_dir / "signing.key"
+        self._public_file = secrets_dir / "service-keys.json"
+        self._looked_at = time.monotonic()
+        self._private_version = _version(self._private_file)
+        self._public_version = _version(self._public_file)
         self._public = self._read_public()
-        self._read_at = time.time()
-        self._kid = self._own_kid()
-
-    @classmethod
-    def load(cls, service: str, secrets_dir: Path) -> Self:
-        private = (secrets_dir / "signing.key").read_text(encoding="ascii")
-        return cls(service, private, secrets_dir / "service-keys.json")
+        self._private, self._kid = self._read_private()
 
     def mint(
         self, audience: str, *, subject: str | None = None, name: str = "", role: str | None = None
     ) -> str:
         """A token for one call to `audience`; by default in this service's own name."""
+        self._look_for_new_key()
         now = int(time.time())
         claims = {
             "iss": self.service,
@@ -103,23 +101,41 @@ class Keys:
         try:
             return jwt.decode(token, self._public, algorithms=[ALGORITHM])
         except JoseError:
-            # A rotated key is in the file before its first use; an attacker's unknown
-            # key must not make us read the file at every call.
-            if abs(time.time() - self._read_at) < 1:
+            # A new key is in the file before its first use. An attacker's unknown key must not
+            # make us read the file at every call.
+            version = _version(self._public_file)
+            if version == self._public_version:
                 raise
-            self._public = self._read_public()
-            self._read_at = time.time()
+            self._public, self._public_version = self._read_public(), version
             return jwt.decode(token, self._public, algorithms=[ALGORITHM])
+
+    def _look_for_new_key(self) -> None:
+        if time.monotonic() - self._looked_at < LOOK_SECONDS:
+            return
+        self._looked_at = time.monotonic()
+        version = _version(self._private_file)
+        if version != self._private_version:
+            self._public_version = _version(self._public_file)
+            self._public = self._read_public()
+            self._private, self._kid = self._read_private()
+            self._private_version = version
 
     def _read_public(self) -> KeySet:
         return KeySet.import_key_set(json.loads(self._public_file.read_text(encoding="utf-8")))
 
-    def _own_kid(self) -> str:
-        mine = self._private.thumbprint()
+    def _read_private(self) -> tuple[OKPKey, str]:
+        private = OKPKey.import_key(self._private_file.read_text(encoding="ascii"))
+        mine = private.thumbprint()
         for key in self._public.keys:
             if key.thumbprint() == mine and key.kid:
-                return key.kid
+                return private, key.kid
         raise ValueError(f"the signing key of {self.service} is not among the public keys")
+
+
+def _version(file: Path) -> tuple[int, int]:
+    """Changes when the file is replaced."""
+    status = file.stat()
+    return status.st_ino, status.st_mtime_ns
 
 
 def generate_private_key() -> str:

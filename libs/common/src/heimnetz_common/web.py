@@ -32,7 +32,7 @@ from heimnetz_common.service import NotReady, Service
 from heimnetz_common.settings import ServiceSettings
 from heimnetz_common.telemetry import Telemetry
 
-CERTIFICATE_POLL_SECONDS = 60
+CERTIFICATE_POLL_SECONDS = 10
 MAX_HEADER_BYTES = 32 * 1024  # what the gateway takes
 # A sender that is slower than this on average only holds a connection.
 SLOWEST_BYTES_PER_SECOND = 1024
@@ -219,7 +219,10 @@ async def _renew(tls: ssl.SSLContext, certificate: Path, key: Path) -> None:
 
 
 class Readiness(BaseModel):
+    """`degraded`: it serves, and what is announced waits. A check says `ok` or what is amiss."""
+
     ready: bool
+    degraded: bool
     checks: dict[str, str]
 
 
@@ -235,7 +238,9 @@ def _health(service: Service) -> APIRouter:
         answers = await service.check()
         if any(answers.values()):
             raise NotReady(answers)
-        return Readiness(ready=True, checks=dict.fromkeys(answers, "ok"))
+        spare = await service.check_spare()
+        checks = {name: why or "ok" for name, why in (answers | spare).items()}
+        return Readiness(ready=True, degraded=any(spare.values()), checks=checks)
 
     @routes.get("/metrics", dependencies=[Depends(PUBLIC)], include_in_schema=False)
     async def metrics() -> Response:

@@ -7,6 +7,7 @@ import time_machine
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
+from heimnetz_common import tokens
 from heimnetz_common.errors import Unauthenticated
 from heimnetz_common.testing import KeyRing
 from heimnetz_common.tokens import Keys, generate_private_key, public_jwk
@@ -89,17 +90,41 @@ def test_what_is_no_token_is_refused(key_ring: KeyRing, token: str) -> None:
         key_ring.keys("registry").verify(token)
 
 
+def write_keys(folder: Path, *published: tuple[str, str], signing: str | None = None) -> Path:
+    folder.mkdir(exist_ok=True)
+    keys = [public_jwk(private, kid) for kid, private in published]
+    for name, text in (("service-keys.json", json.dumps({"keys": keys})), ("signing.key", signing)):
+        if text is not None:
+            new = folder / f"{name}.new"
+            new.write_text(text)
+            new.rename(folder / name)
+    return folder
+
+
 def test_a_key_that_came_later_is_known_without_a_restart(tmp_path: Path) -> None:
-    old, new = generate_private_key(), generate_private_key()
-    other = generate_private_key()
-    file = tmp_path / "service-keys.json"
-    published = [public_jwk(old, "auditor-1"), public_jwk(other, "registry-1")]
-    file.write_text(json.dumps({"keys": published}))
-    with time_machine.travel("2026-01-01T00:00:00Z") as clock:
-        registry = Keys("registry", other, file)
-        file.write_text(json.dumps({"keys": [*published, public_jwk(new, "auditor-2")]}))
-        clock.shift(5)
+    old, new, other = (generate_private_key() for _ in range(3))
+    before = (("auditor-1", old), ("registry-1", other))
+    after = (*before, ("auditor-2", new))
+    registry = Keys("registry", write_keys(tmp_path / "registry", *before, signing=other))
 
-        principal = registry.verify(Keys("auditor", new, file).mint("registry"))
+    write_keys(tmp_path / "registry", *after)
+    auditor = Keys("auditor", write_keys(tmp_path / "auditor", *after, signing=new))
 
-    assert principal.service == "auditor"
+    assert registry.verify(auditor.mint("registry")).service == "auditor"
+
+
+def test_a_service_signs_with_its_new_key_without_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new, other = (generate_private_key() for _ in range(3))
+    before = (("auditor-1", old), ("registry-1", other))
+    monkeypatch.setattr(tokens, "LOOK_SECONDS", 0)
+    auditor = Keys("auditor", write_keys(tmp_path / "auditor", *before, signing=old))
+    auditor.mint("registry")
+
+    both = (*before, ("auditor-2", new))
+    write_keys(tmp_path / "auditor", *both, signing=new)
+    # Without the old key.
+    registry = Keys("registry", write_keys(tmp_path / "registry", *both[1:], signing=other))
+
+    assert registry.verify(auditor.mint("registry")).service == "auditor"

@@ -1,6 +1,7 @@
 """Runs and installations: what is kept, and what Prometheus gets of it."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -261,3 +262,33 @@ async def test_a_run_travels_over_the_bus_into_the_history(house: House, bus: An
     finally:
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_events_in_any_order_and_repeated_end_as_events_in_order(
+    house: House, seed: int
+) -> None:
+    """F29 and F30."""
+    installed = [
+        InstallationChanged(plugin=house.plugin, version=f"1.{n}.0", revision=n) for n in (1, 2, 4)
+    ]
+    story = [
+        *installed,
+        InstallationRemoved(plugin=house.plugin, revision=3),
+        *(
+            kind(run_id="r", plugin=house.plugin, version="1.0.0", trigger="http", **more)
+            for kind, more in ((RunStarted, {}), (RunFinished, {"outcome": Outcome.OK}))
+        ),
+    ] * 2
+    random.Random(seed).shuffle(story)
+
+    for data in story:
+        await house.tell(data)
+
+    async with house.database.connection() as connection:
+        plugin = await connection.fetchrow(
+            "SELECT version, revision, removed_at FROM plugins WHERE plugin = $1", house.plugin
+        )
+    assert tuple(plugin) == ("1.4.0", 4, None)
+    labels = {"plugin": house.plugin, "trigger": "http", "outcome": "ok"}
+    assert await house.value("heimnetz_monitor_runs_total", **labels) == 1

@@ -33,18 +33,19 @@ async def change(
 
 
 async def remove(connection: Connection, plugin: str, at: datetime) -> None:
-    await installations.remove(connection, plugin, at)
-    await _stop_runs(connection, plugin, None, "the plugin was removed")
+    if await installations.remove(connection, plugin, at):
+        await _stop_runs(connection, plugin, None, "the plugin was removed")
 
 
 async def block(
     connection: Connection, *, plugin: str, version: str, reason: str, at: datetime
 ) -> None:
     """Refuses new runs of the version, and stops those that are under way."""
-    await installations.set_blocked(
+    is_news = await installations.set_blocked(
         connection, plugin=plugin, version=version, reason=reason, at=at, is_blocked=True
     )
-    await _stop_runs(connection, plugin, version, reason)
+    if is_news:
+        await _stop_runs(connection, plugin, version, reason)
 
 
 async def unblock(connection: Connection, *, plugin: str, version: str, at: datetime) -> None:

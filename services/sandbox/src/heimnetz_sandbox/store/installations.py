@@ -49,9 +49,9 @@ async def announce(
     return row is not None
 
 
-async def remove(connection: Connection, plugin: str, at: datetime) -> None:
-    """Leaves the row: its number, and with it the user, belongs to this plugin for ever."""
-    await connection.execute(
+async def remove(connection: Connection, plugin: str, at: datetime) -> bool:
+    """Whether that is news. Leaves the row: its number, and the user, is this plugin's for ever."""
+    status = await connection.execute(
         """
         INSERT INTO installations (plugin, version, sha256, triggers, is_installed, announced_at)
         VALUES ($1, '', repeat('0', 64), '{}', false, $2)
@@ -64,6 +64,7 @@ async def remove(connection: Connection, plugin: str, at: datetime) -> None:
         plugin,
         at,
     )
+    return status != "INSERT 0 0"
 
 
 async def set_blocked(
@@ -74,8 +75,9 @@ async def set_blocked(
     reason: str,
     at: datetime,
     is_blocked: bool,
-) -> None:
-    await connection.execute(
+) -> bool:
+    """Whether the announcement is news."""
+    status = await connection.execute(
         """
         INSERT INTO blocked_versions (plugin, version, reason, announced_at, is_blocked)
         VALUES ($1, $2, $3, $4, $5)
@@ -91,6 +93,7 @@ async def set_blocked(
         at,
         is_blocked,
     )
+    return status != "INSERT 0 0"
 
 
 async def find_block(connection: Connection, plugin: str, version: str) -> str | None:
