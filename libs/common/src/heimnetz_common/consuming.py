@@ -107,11 +107,50 @@ class Consumers:
             pending.set(len(waiting) + (waiting[-1].metadata.num_pending or 0))
             heartbeat = asyncio.create_task(_keep_alive(waiting))
             try:
+                if len(waiting) > 1 and await self._receive_together(subscription, messages):
+                    continue
                 while waiting:
                     await self._receive(subscription, waiting[0])
                     waiting.pop(0)
             finally:
                 heartbeat.cancel()
+
+    async def _receive_together(self, subscription: Subscription, messages: list[Msg]) -> bool:
+        """All in one transaction; False where one fails, so that each must be looked at alone.
+
+        A commit for each event costs most of the time that a backlog takes to drain.
+        """
+        try:
+            outcomes = await self._deliver_together(subscription, [item.data for item in messages])
+        except Exception as error:  # noqa: BLE001  each alone says what it was
+            name = subscription.data_type.name
+            log.info("events_one_by_one", event_type=name, reason=repr(error)[:300])
+            return False
+        for message, outcome in zip(messages, outcomes, strict=True):
+            EVENTS_CONSUMED.labels(subscription.data_type.type(), outcome).inc()
+            await message.ack()
+        return True
+
+    async def _deliver_together(
+        self, subscription: Subscription, documents: Sequence[bytes]
+    ) -> list[str]:
+        batch = [events.decode(document, subscription.data_type) for document in documents]
+        async with self._database.connection() as connection:
+            known = await _list_handled(connection, batch)
+        effects: list[Effect | None] = []
+        for event in batch:
+            with traced(event.traceparent):
+                is_known = (event.source, event.id) in known
+                effects.append(None if is_known else await subscription.handle(event))
+        outcomes = []
+        async with self._database.transaction() as connection:
+            for event, effect in zip(batch, effects, strict=True):
+                with traced(event.traceparent):
+                    outcomes.append(await _take_effect(connection, event, effect))
+        for event, outcome in zip(batch, outcomes, strict=True):
+            if outcome == "done":
+                _observe_lag(event)
+        return outcomes
 
     async def _receive(self, subscription: Subscription, message: Msg) -> None:
         kind = subscription.data_type.type()
@@ -149,18 +188,14 @@ class Consumers:
 
     async def _handle(self, subscription: Subscription, event: events.Event[Any]) -> str:
         async with self._database.connection() as connection:
-            if await _is_handled(connection, event):
+            if await _list_handled(connection, [event]):
                 return "repeated"
         effect = await subscription.handle(event)
         async with self._database.transaction() as connection:
-            if not await _remember(connection, event):
-                return "repeated"
-            if effect is not None:
-                await effect(connection)
-        EVENT_LAG.labels(event.type).observe(
-            max(0.0, (datetime.now(UTC) - event.time).total_seconds())
-        )
-        return "done"
+            outcome = await _take_effect(connection, event, effect)
+        if outcome == "done":
+            _observe_lag(event)
+        return outcome
 
     async def _bury(
         self, subscription: Subscription, document: bytes, tries: int, error: Exception
@@ -254,14 +289,37 @@ async def retry(connection: Connection, letter_id: int, seconds: float = 0) -> N
         raise NotFound(f"there is no dead letter {letter_id}")
 
 
-async def _is_handled(connection: Connection, event: events.Event[Any]) -> bool:
-    return bool(
-        await connection.fetchval(
-            "SELECT EXISTS (SELECT FROM inbox WHERE source = $1 AND event_id = $2)",
-            event.source,
-            event.id,
-        )
+async def _list_handled(
+    connection: Connection, batch: Sequence[events.Event[Any]]
+) -> set[tuple[str, str]]:
+    """Source and id of those that had their effect already."""
+    rows = await connection.fetch(
+        """
+        SELECT source, event_id
+          FROM inbox
+          JOIN unnest($1::text[], $2::text[]) AS asked (source, event_id)
+         USING (source, event_id)
+        """,
+        [event.source for event in batch],
+        [event.id for event in batch],
     )
+    return {(row["source"], row["event_id"]) for row in rows}
+
+
+async def _take_effect(
+    connection: Connection, event: events.Event[Any], effect: Effect | None
+) -> str:
+    """In the caller's transaction: done, or repeated."""
+    if not await _remember(connection, event):
+        return "repeated"
+    if effect is not None:
+        await effect(connection)
+    return "done"
+
+
+def _observe_lag(event: events.Event[Any]) -> None:
+    lag = (datetime.now(UTC) - event.time).total_seconds()
+    EVENT_LAG.labels(event.type).observe(max(0.0, lag))
 
 
 async def _remember(connection: Connection, event: events.Event[Any]) -> bool:

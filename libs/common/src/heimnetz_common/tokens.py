@@ -7,8 +7,10 @@ the people and programs whose token the gateway showed it.
 import json
 import time
 import uuid
+from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -19,6 +21,7 @@ from heimnetz_common.errors import Unauthenticated
 LIFETIME_SECONDS = 60
 LEEWAY_SECONDS = 60
 LOOK_SECONDS = 1.0
+MAX_KNOWN = 256
 ALGORITHM = "Ed25519"
 REGISTRY = "registry"
 
@@ -48,6 +51,8 @@ class Keys:
         self._public_version = _version(self._public_file)
         self._public = self._read_public()
         self._private, self._kid = self._read_private()
+        # Tokens whose signature was found right; their times are looked at each time.
+        self._known: OrderedDict[str, tuple[str, dict[str, Any]]] = OrderedDict()
 
     def mint(
         self, audience: str, *, subject: str | None = None, name: str = "", role: str | None = None
@@ -72,8 +77,7 @@ class Keys:
     def verify(self, token: str) -> Principal:
         """Raises: Unauthenticated."""
         try:
-            decoded = self._decode(token)
-            claims = decoded.claims
+            signer, claims = self._decode(token)
             jwt.JWTClaimsRegistry(
                 leeway=LEEWAY_SECONDS,
                 aud={"essential": True, "value": self.service},
@@ -86,7 +90,6 @@ class Keys:
             raise Unauthenticated("the token is not valid here, or has expired") from error
         issuer = str(claims["iss"])
         subject = str(claims["sub"])
-        signer = str(decoded.header.get("kid", "")).rpartition("-")[0]
         speaks_for_itself = subject == f"service:{issuer}"
         if signer != issuer or not (speaks_for_itself or issuer == REGISTRY):
             raise Unauthenticated("the token's signer may not speak for its subject")
@@ -97,17 +100,33 @@ class Keys:
             role=str(role) if role is not None and not speaks_for_itself else None,
         )
 
-    def _decode(self, token: str) -> jwt.Token:
+    def _decode(self, token: str) -> tuple[str, dict[str, Any]]:
+        """Who signed the token, and what it claims."""
+        known = self._known.get(token)
+        if known is not None:
+            return known
         try:
-            return jwt.decode(token, self._public, algorithms=[ALGORITHM])
+            decoded = jwt.decode(token, self._public, algorithms=[ALGORITHM])
         except JoseError:
             # A new key is in the file before its first use. An attacker's unknown key must not
             # make us read the file at every call.
-            version = _version(self._public_file)
-            if version == self._public_version:
+            if not self._reread_public():
                 raise
-            self._public, self._public_version = self._read_public(), version
-            return jwt.decode(token, self._public, algorithms=[ALGORITHM])
+            decoded = jwt.decode(token, self._public, algorithms=[ALGORITHM])
+        signer = str(decoded.header.get("kid", "")).rpartition("-")[0]
+        self._known[token] = signer, decoded.claims
+        if len(self._known) > MAX_KNOWN:
+            self._known.popitem(last=False)
+        return self._known[token]
+
+    def _reread_public(self) -> bool:
+        """Whether the public keys have changed."""
+        version = _version(self._public_file)
+        if version == self._public_version:
+            return False
+        self._public, self._public_version = self._read_public(), version
+        self._known.clear()
+        return True
 
     def _look_for_new_key(self) -> None:
         if time.monotonic() - self._looked_at < LOOK_SECONDS:
@@ -115,8 +134,7 @@ class Keys:
         self._looked_at = time.monotonic()
         version = _version(self._private_file)
         if version != self._private_version:
-            self._public_version = _version(self._public_file)
-            self._public = self._read_public()
+            self._reread_public()
             self._private, self._kid = self._read_private()
             self._private_version = version
 

@@ -12,6 +12,7 @@ from heimnetz_common import consuming, outbox
 from heimnetz_common.bus import STREAM, Bus
 from heimnetz_common.consuming import Consumers, Effect, Subscription
 from heimnetz_common.database import Connection, Database
+from heimnetz_common.errors import Unavailable
 from heimnetz_common.events import Event, EventData
 from heimnetz_common.testing import fresh_database
 
@@ -110,3 +111,11 @@ async def count(answer: Any) -> int:
 async def all_sent(database: Database) -> bool:
     async with database.connection() as connection:
         return not await connection.fetchval("SELECT count(*) FROM outbox WHERE sent_at IS NULL")
+
+
+async def works(database: Database) -> bool:
+    try:
+        await database.check()
+    except Unavailable:
+        return False
+    return True

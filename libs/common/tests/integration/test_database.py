@@ -7,7 +7,9 @@ import pytest
 from heimnetz_common.database import Database
 from heimnetz_common.errors import Unavailable
 from heimnetz_common.migrating import SchemaMismatch, migrate
-from heimnetz_common.testing import fresh_database, fresh_database_url
+from heimnetz_common.testing import eventually, fresh_database, fresh_database_url
+
+from .conftest import works
 
 
 @pytest.fixture
@@ -93,8 +95,7 @@ async def test_a_connection_that_is_lost_after_the_work_does_not_undo_it(
         async with database.connection() as connection, database.connection() as other:
             pid = await connection.fetchval("SELECT pg_backend_pid()")
             await other.execute("SELECT pg_terminate_backend($1)", pid)
-
-    await database.check()
+        await eventually(lambda: works(database))
 
 
 async def test_no_server_is_unavailable() -> None:

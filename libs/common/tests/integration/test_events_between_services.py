@@ -113,6 +113,27 @@ async def test_a_bug_is_tried_five_times_before_it_is_a_dead_letter(
     assert outcomes == ["retried"] * 4 + ["dead"]
 
 
+async def test_many_events_that_wait_have_each_its_effect_once_though_one_is_refused(
+    database: Database, bus: Bus, lit: type[Lit]
+) -> None:
+    notebook = Notebook(database, bus, lit)
+    lamps = [f"lamp-{number}" for number in range(60)]
+
+    async def refuse_one() -> None:
+        if notebook.seen[-1] == "lamp-30":
+            raise Conflict("there is one")
+
+    notebook.work = refuse_one  # type: ignore[method-assign]
+    async with at_work(Relay(database, bus)):
+        await announce(database, lit, *lamps)
+        await eventually(lambda: becomes(stored(bus, lit), 60))
+    async with at_work(notebook.consumers):
+        await eventually(lambda: becomes(notebook.notes(), 59))
+
+    assert len(await dead(database)) == 1
+    assert set(notebook.seen) == set(lamps)
+
+
 async def test_a_dead_letter_that_is_sent_again_has_its_effect(
     database: Database, bus: Bus, lit: type[Lit]
 ) -> None:

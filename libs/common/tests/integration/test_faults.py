@@ -17,7 +17,7 @@ from heimnetz_common.errors import Unavailable
 from heimnetz_common.outbox import Relay
 from heimnetz_common.testing import eventually, fresh_database_url, start_nats
 
-from .conftest import Lit, Notebook, all_sent, announce, at_work, becomes, stored
+from .conftest import Lit, Notebook, all_sent, announce, at_work, becomes, stored, works
 
 
 class Proxy:
@@ -173,7 +173,7 @@ async def test_a_database_behind_a_cut_cable_is_unavailable_until_it_is_healed(
                 await asyncio.wait_for(database.check(), 25)
             proxy.heal()
 
-            await eventually(lambda: _works(database))
+            await eventually(lambda: works(database))
             await database.close()
 
 
@@ -241,11 +241,3 @@ async def is_idle(bus: Bus, notebook: Notebook, lit: type[Lit]) -> bool:
     durable = f"{notebook.service}-{lit.name.replace('.', '-')}"
     info = await bus.stream.consumer_info(STREAM, durable)
     return info.num_ack_pending == 0
-
-
-async def _works(database: Database) -> bool:
-    try:
-        await database.check()
-    except Unavailable:
-        return False
-    return True
