@@ -18,17 +18,18 @@ from heimnetz_common.service import Service
 from heimnetz_common.web import create_app
 from heimnetz_sandbox import metrics, projecting, runtimes
 from heimnetz_sandbox.api import runs as runs_api
-from heimnetz_sandbox.asking import Queue
+from heimnetz_sandbox.asking import Direct, Queue
+from heimnetz_sandbox.chambers import Place
 from heimnetz_sandbox.consumers import subscriptions
 from heimnetz_sandbox.dispatching import Dispatcher
 from heimnetz_sandbox.engine import Engine
 from heimnetz_sandbox.errors import EngineDown
 from heimnetz_sandbox.folders import Folders
-from heimnetz_sandbox.model import MAX_FILES_BYTES, MAX_INPUT_BYTES, Outcome
+from heimnetz_sandbox.model import MAX_FILES_BYTES, MAX_INPUT_BYTES, Installation, Outcome
+from heimnetz_sandbox.pooling import Pool
 from heimnetz_sandbox.preparing import Preparer
 from heimnetz_sandbox.projecting import Cancelling
 from heimnetz_sandbox.reaping import Reaper
-from heimnetz_sandbox.running import Place
 from heimnetz_sandbox.scheduling import Scheduler
 from heimnetz_sandbox.settings import SandboxSettings
 from heimnetz_sandbox.store import installations
@@ -87,6 +88,7 @@ class Sandbox:
             limit=settings.queue_limit,
             plugin_limit=settings.plugin_queue_limit,
             wake=self._wake,
+            reserve=self._reserve,
         )
 
     def app(self) -> FastAPI:
@@ -107,9 +109,17 @@ class Sandbox:
             lifespan=self._lifespan,
         )
 
+    def _is_busy(self) -> bool:
+        return self._dispatcher is not None and self._dispatcher.is_busy
+
     def _wake(self) -> None:
         if self._dispatcher is not None:
             self._dispatcher.wake()
+
+    def _reserve(self, installation: Installation, running: int) -> Direct | None:
+        if self._dispatcher is None:
+            return None
+        return self._dispatcher.reserve(installation, running)
 
     def _stop(self, run_id: str, outcome: Outcome) -> None:
         if self._dispatcher is not None:
@@ -135,10 +145,19 @@ class Sandbox:
         place = replace(self._place, stack=stack)
         preparer = self._preparer(stack)
         settings = self._settings
+        pool = Pool(
+            self._database,
+            place,
+            per_plugin=settings.warm_per_plugin,
+            budget_bytes=settings.warm_memory_bytes,
+            idle=timedelta(seconds=settings.warm_idle_seconds),
+            is_busy=self._is_busy,
+        )
         self._dispatcher = Dispatcher(
             self._database,
             preparer,
             place,
+            pool,
             concurrency=settings.concurrency,
             plugin_concurrency=settings.plugin_concurrency,
             lease=self._lease,
@@ -156,6 +175,7 @@ class Sandbox:
         works: dict[str, Callable[[], Awaitable[None]]] = {
             "leases": self._dispatcher.keep_leases,
             "dispatcher": self._dispatcher.run,
+            "pool": pool.run,
             "reaper": reaper.run,
             "preparer": lambda: projecting.prepare_all(
                 self._database, prepare, self._wake_preparer

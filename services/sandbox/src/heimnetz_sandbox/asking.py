@@ -3,13 +3,16 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
+from heimnetz_common import outbox
 from heimnetz_common.database import Connection, Database
 from heimnetz_common.telemetry import Trace, current_trace
 from heimnetz_sandbox import metrics
 from heimnetz_sandbox.errors import KeyReused, NotCallable, QueueFull
-from heimnetz_sandbox.model import Installation, Request, Trigger, new_run_id
+from heimnetz_sandbox.events import RunStarted
+from heimnetz_sandbox.model import Installation, Request, Run, Trigger, new_run_id
 from heimnetz_sandbox.store import installations, runs
 
 
@@ -19,31 +22,76 @@ class Asked:
     is_new: bool
 
 
+class Direct(Protocol):
+    """A container that waits for this call, kept for it until one of the two is said."""
+
+    @property
+    def owner(self) -> str: ...
+
+    @property
+    def lease(self) -> timedelta: ...
+
+    def start(self, run: Run, request: Request) -> None: ...
+
+    def cancel(self) -> None: ...
+
+
 class Queue:
-    """Bounded: a full queue says so, and when to come again. `wake` tells whoever has room."""
+    """Bounded: a full queue says so, and when to come again. `wake` tells whoever has room.
+
+    A run that need not wait, since a container does, is recorded as running and never queued.
+    """
 
     def __init__(
-        self, database: Database, *, limit: int, plugin_limit: int, wake: Callable[[], None]
+        self,
+        database: Database,
+        *,
+        limit: int,
+        plugin_limit: int,
+        wake: Callable[[], None],
+        reserve: Callable[[Installation, int], Direct | None] = lambda _, __: None,
     ) -> None:
         self._database = database
         self._limit = limit
         self._plugin_limit = plugin_limit
         self._wake = wake
+        self._reserve = reserve
 
     async def ask(self, request: Request) -> Asked:
         """The run; an earlier one where the idempotency key says so.
 
         Raises: PluginNotInstalled, NotCallable, QueueFull, KeyReused.
         """
-        async with self._database.transaction() as connection:
-            installation = await installations.get(connection, request.plugin)
-            if request.trigger is Trigger.HTTP and not installation.triggers.get("http", True):
-                raise NotCallable(f"{request.plugin} is not called over HTTP")
-            asked = await self._find(connection, request)
-            if asked is None:
-                await self._check_room(connection, request.plugin)
-                asked = await self._add(connection, request, installation)
-        self._wake()
+        direct: Direct | None = None
+        run: Run | None = None
+        try:
+            async with self._database.transaction() as connection:
+                installation = await installations.get(connection, request.plugin)
+                if request.trigger is Trigger.HTTP and not installation.triggers.get("http", True):
+                    raise NotCallable(f"{request.plugin} is not called over HTTP")
+                earlier = await self._find(connection, request)
+                if earlier is not None:
+                    return earlier
+                direct = await self._find_place(connection, installation)
+                run = await self._add(connection, request, installation, direct=direct)
+                if run is None:
+                    # Somebody else used the key between our look and our insert.
+                    earlier = await self._find(connection, request)
+                    assert earlier is not None
+                    return earlier
+                if direct is not None:
+                    await announce(connection, run)
+            asked = Asked(run.id, is_new=True)
+        except BaseException:
+            run = None
+            raise
+        finally:
+            if direct is not None and run is None:
+                direct.cancel()
+        if direct is not None:
+            direct.start(run, request)
+        else:
+            self._wake()
         return asked
 
     async def ask_for_slot(self, request: Request, schedule: str, slot_at: datetime) -> bool:
@@ -68,13 +116,20 @@ class Queue:
             raise KeyReused
         return Asked(run_id, is_new=False)
 
-    async def _check_room(self, connection: Connection, plugin: str) -> None:
-        together, own = await runs.count_waiting(connection, plugin)
+    async def _find_place(
+        self, connection: Connection, installation: Installation
+    ) -> Direct | None:
+        """At once, where a container waits and nobody waits for it. Raises: QueueFull."""
+        plugin = installation.plugin
+        together, own, running = await runs.count_busy(connection, plugin)
         metrics.QUEUED.set(together)
         if own >= self._plugin_limit:
             raise QueueFull(f"{own} runs of {plugin} wait already", retry_after_seconds=10)
         if together >= self._limit:
             raise QueueFull(f"{together} runs wait already", retry_after_seconds=10)
+        if own or await installations.find_block(connection, plugin, installation.version):
+            return None
+        return self._reserve(installation, running)
 
     async def _add(
         self,
@@ -82,26 +137,31 @@ class Queue:
         request: Request,
         installation: Installation,
         run_id: str | None = None,
-    ) -> Asked:
+        direct: Direct | None = None,
+    ) -> Run | None:
+        """None where the idempotency key was used before."""
         new_id = run_id or new_run_id(datetime.now(UTC))
         trace = current_trace() or Trace.new()
-        is_new = await runs.add(
+        run = await runs.add(
             connection,
             new_id,
             request,
             installation,
             request_sha256=_digest(request),
             traceparent=trace.traceparent,
+            owner=direct.owner if direct else None,
+            lease=direct.lease if direct else None,
         )
-        if not is_new:
-            # Somebody else used the key between our look and our insert.
-            earlier = await self._find(connection, request)
-            assert earlier is not None
-            return earlier
         files = [(file.name, file.data) for file in request.files]
-        if files:
+        if run is not None and files and direct is None:
             await runs.add_files(connection, new_id, "in", files)
-        return Asked(new_id, is_new=True)
+        return run
+
+
+async def announce(connection: Connection, run: Run) -> None:
+    """That it has started."""
+    event = RunStarted(run_id=run.id, plugin=run.plugin, version=run.version, trigger=run.trigger)
+    await outbox.append(connection, event, service="sandbox", subject=f"{run.plugin}/{run.id}")
 
 
 def _digest(request: Request) -> str:

@@ -72,11 +72,12 @@ class Conversation:
         self._reader = reader
         self._writer = writer
         self._limits = limits
-        self._log = log
-        self._stop = stop
+        self.log = log
+        self.stop = stop
         self._max_frame = max_frame_bytes(limits)
         self._output_room = limits.output_bytes
-        self._is_ready = False
+        self.is_ready = False
+        self._is_called = False
         self._has_exited = False
         self._open: tuple[str, bytearray] | None = None
         self.evidence = Evidence()
@@ -87,23 +88,35 @@ class Conversation:
         if frame["type"] != "hello" or frame.get("protocol") != PROTOCOL:
             raise Violation("the runner speaks another protocol")
 
-    async def talk(self, load: dict[str, Any], call: dict[str, Any]) -> None:
+    @property
+    def is_waiting(self) -> bool:
+        """Loaded, not called, and the other side is still there."""
+        is_whole = self.evidence.violation is None and not self.evidence.has_ended
+        return self.is_ready and not self._is_called and is_whole and not self._reader.at_eof()
+
+    async def load(self, load: dict[str, Any]) -> None:
+        """Until the plugin waits for its call, or has ended; what went wrong is evidence too."""
+        frame = {"type": "load", **load, "max_frame_bytes": self._max_frame}
+        await self._converse(frame, lambda: self.is_ready)
+
+    async def call(self, call: dict[str, Any]) -> None:
         """Until the runner has ended, or the connection has. What went wrong is evidence too."""
+        self._is_called = True
+        await self._converse({"type": "call", **call}, lambda: False)
+
+    async def _converse(self, frame: dict[str, Any], is_enough: Callable[[], bool]) -> None:
         try:
-            await self._send({"type": "load", **load, "max_frame_bytes": self._max_frame})
-            while not self.evidence.has_ended:
+            await self._send(frame)
+            while not (self.evidence.has_ended or is_enough()):
                 frame = await self._receive()
-                if frame["type"] == "ready" and not self._is_ready:
-                    self._is_ready = True
-                    await self._send({"type": "call", **call})
+                if frame["type"] == "ready" and not self.is_ready:
+                    self.is_ready = True
                 else:
                     self._take(frame)
         except Violation as violation:
             self.evidence.violation = f"the runner broke the protocol: {violation}"
         except (EOFError, ConnectionError):
             return
-        finally:
-            self._log.end()
 
     def _take(self, frame: dict[str, Any]) -> None:
         kind = frame["type"]
@@ -112,7 +125,7 @@ class Conversation:
             raise Violation(f"a frame of type {kind[:20]!r} does not belong here")
         match kind:
             case "log":
-                self._log.write(self._stream(frame), _text(frame, "text"))
+                self.log.write(self._stream(frame), _text(frame, "text"))
             case "result":
                 self._take_result(_text(frame, "json"))
             case "error":
@@ -140,10 +153,10 @@ class Conversation:
     def _take_result(self, text: str) -> None:
         if self.evidence.result is not None or self.evidence.cause is not None:
             raise Violation("a second result came")
-        if not self._is_ready:
+        if not self._is_called:
             raise Violation("a result came before the call")
         if len(text.encode("utf-8", "replace")) > self._limits.result_bytes:
-            self._stop(Outcome.OUTPUT_LIMIT, "the result is larger than its limit")
+            self.stop(Outcome.OUTPUT_LIMIT, "the result is larger than its limit")
             return
         try:
             strictjson.loads(text)
@@ -179,7 +192,7 @@ class Conversation:
             raise Violation("data is not base64") from error
         self._output_room -= len(data)
         if self._output_room < 0:
-            self._stop(Outcome.OUTPUT_LIMIT, "the files are larger than their limit")
+            self.stop(Outcome.OUTPUT_LIMIT, "the files are larger than their limit")
             self._output_room = 0
             return
         self._open[1].extend(data)
@@ -192,7 +205,7 @@ class Conversation:
         if name.isprintable() and name.encode("utf-8", "replace").decode() == name:
             self.evidence.files.append(OutputFile(name, bytes(data)))
         else:
-            self._log.say(f"a file was not kept, its name cannot be shown: {name!a:.200}")
+            self.log.say(f"a file was not kept, its name cannot be shown: {name!a:.200}")
 
     async def _receive(self) -> dict[str, Any]:
         try:

@@ -5,20 +5,22 @@ import contextlib
 import functools
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from heimnetz_common import outbox
 from heimnetz_common.database import Database
 from heimnetz_common.errors import HeimnetzError, NotFound, Unavailable
 from heimnetz_common.logs import get_logger
 from heimnetz_common.telemetry import traced
 from heimnetz_sandbox import ending, metrics
+from heimnetz_sandbox.asking import announce
+from heimnetz_sandbox.chambers import Chamber, Place
 from heimnetz_sandbox.errors import CannotPrepare, EngineDown, ImageMissing
-from heimnetz_sandbox.events import RunStarted
-from heimnetz_sandbox.model import Evidence, Installation, Outcome, Run, judge
+from heimnetz_sandbox.model import Evidence, Installation, Outcome, Request, Run, judge
+from heimnetz_sandbox.pooling import Pool
 from heimnetz_sandbox.preparing import Preparer, secrets_of
 from heimnetz_sandbox.recording import Log, visible
-from heimnetz_sandbox.running import Execution, Place, Task
+from heimnetz_sandbox.running import Execution, Task
 from heimnetz_sandbox.store import installations, outputs, runs
 
 POLL_SECONDS = 0.5
@@ -47,6 +49,7 @@ class Dispatcher:
         database: Database,
         preparer: Preparer,
         place: Place,
+        pool: Pool,
         *,
         concurrency: int,
         plugin_concurrency: int,
@@ -56,6 +59,7 @@ class Dispatcher:
         self._database = database
         self._preparer = preparer
         self._place = place
+        self._pool = pool
         self._concurrency = concurrency
         self._plugin_concurrency = plugin_concurrency
         self._lease = lease
@@ -63,10 +67,20 @@ class Dispatcher:
         self._wake = asyncio.Event()
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._executions: dict[str, Execution] = {}
+        # Room that is kept for runs whose transaction is not over.
+        self._reserved = 0
         metrics.SLOTS.set(concurrency)
 
     def wake(self) -> None:
         self._wake.set()
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self._busy) + self._reserved < self._concurrency
+
+    @property
+    def is_busy(self) -> bool:
+        return bool(self._busy)
 
     async def run(self) -> None:
         try:
@@ -106,7 +120,7 @@ class Dispatcher:
             execution.stop(outcome, STOPPED_BECAUSE[outcome])
 
     async def _fill(self) -> None:
-        while len(self._busy) < self._concurrency:
+        while self._has_room:
             if not self._busy:
                 # While the engine is down runs wait: they would fail for no fault of theirs.
                 await self._place.engine.ping()
@@ -151,7 +165,8 @@ class Dispatcher:
         except (EngineDown, Unavailable) as error:
             await self._try_later(run, error)
         else:
-            await self._execute(run, task)
+            warm = self._pool.take(task.installation)
+            await self._execute(run, task, warm, lambda: self._announce(run))
 
     async def _try_later(self, run: Run, error: HeimnetzError) -> None:
         if run.attempts >= MAX_ATTEMPTS:
@@ -176,13 +191,10 @@ class Dispatcher:
         ready = await self._preparer.ensure(installation, self._keep)
         assert ready.program is not None
         configuration = self._preparer.open_configuration(ready)
-        key = ready.program.dependencies
         return Task(
             run=run,
             installation=ready,
             program=ready.program,
-            code=self._place.folders.code(ready.sha256),
-            dependencies=None if key is None else self._place.folders.dependencies(key),
             configuration=configuration,
             secrets=secrets_of(ready.program, configuration),
             input=document,
@@ -199,14 +211,64 @@ class Dispatcher:
         async with self._database.transaction() as connection:
             await installations.set_prepared(connection, installation)
 
-    async def _execute(self, run: Run, task: Task) -> None:
+    def reserve(self, installation: Installation, running: int) -> "Reservation | None":
+        """A chamber for a run that need not be queued, while there is room for one more."""
+        if not self._has_room or running >= self._plugin_concurrency:
+            return None
+        chamber = self._pool.take_if_any(installation)
+        if chamber is None:
+            return None
+        self._reserved += 1
+        return Reservation(self, chamber, self._place.instance, self._lease)
+
+    def start(self, chamber: Chamber, run: Run, request: Request) -> None:
+        self._reserved -= 1
+        task = asyncio.create_task(self._carry_direct(chamber, run, request), name=f"run-{run.id}")
+        self._busy[run.id] = task
+        metrics.RUNNING.set(len(self._busy))
+        task.add_done_callback(functools.partial(self._forget, run.id))
+
+    def let_go(self, chamber: Chamber) -> None:
+        """Of a reservation whose run was not to be."""
+        self._reserved -= 1
+        self._pool.put_back(chamber)
+
+    async def _carry_direct(self, chamber: Chamber, run: Run, request: Request) -> None:
+        with traced(run.traceparent):
+            try:
+                configuration = self._preparer.open_configuration(chamber.installation)
+                task = Task(
+                    run=run,
+                    installation=chamber.installation,
+                    program=chamber.program,
+                    configuration=configuration,
+                    secrets=secrets_of(chamber.program, configuration),
+                    input=json.loads(request.input),
+                    files=request.files,
+                )
+                await self._execute(run, task, chamber, announce=_said_already)
+            except LeaseLost:
+                log.warning("lease_lost", run=run.id)
+            except Exception:
+                log.exception("run_failed", run=run.id)
+                await self._end(run, Outcome.ENGINE_ERROR, "the sandbox failed; its log says how")
+
+    async def _execute(
+        self,
+        run: Run,
+        task: Task,
+        warm: Chamber | None,
+        announce: Callable[[], Awaitable[None]],
+    ) -> None:
         execution = Execution(self._place, task)
         self._executions[run.id] = execution
         writer = LogWriter(self._database, run.id)
         try:
-            evidence = await execution.run(lambda: self._announce(run), writer.flush)
+            evidence = await execution.run(announce, writer.flush, warm)
         finally:
             self._executions.pop(run.id, None)
+            if warm is not None:
+                self._pool.give_back(warm)
         outcome, reason = judge(evidence)
         if outcome is not Outcome.OK:
             execution.log.say(f"{outcome}: {reason}")
@@ -214,14 +276,10 @@ class Dispatcher:
 
     async def _announce(self, run: Run) -> None:
         """Raises: LeaseLost."""
-        event = RunStarted(
-            run_id=run.id, plugin=run.plugin, version=run.version, trigger=run.trigger
-        )
         async with self._database.transaction() as connection:
             if not await runs.mark_started(connection, run.id, self._place.instance):
                 raise LeaseLost
-            subject = f"{run.plugin}/{run.id}"
-            await outbox.append(connection, event, service="sandbox", subject=subject)
+            await announce(connection, run)
 
     async def _end(
         self,
@@ -260,6 +318,26 @@ class Dispatcher:
             execution.stop(Outcome.INTERRUPTED, STOPPED_BECAUSE[Outcome.INTERRUPTED])
         if self._busy:
             await asyncio.wait(list(self._busy.values()), timeout=STOP_SECONDS)
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """See `asking.Direct`."""
+
+    dispatcher: Dispatcher
+    chamber: Chamber
+    owner: str
+    lease: timedelta
+
+    def start(self, run: Run, request: Request) -> None:
+        self.dispatcher.start(self.chamber, run, request)
+
+    def cancel(self) -> None:
+        self.dispatcher.let_go(self.chamber)
+
+
+async def _said_already() -> None:
+    """A run that began in the transaction that recorded it has been announced there."""
 
 
 class LogWriter:

@@ -39,11 +39,14 @@ class Folders:
         shutil.rmtree(folder, ignore_errors=True)
         for part in ("in", "socket"):
             _make(folder / part)
+        self.put_inputs(folder, files)
+        return folder
+
+    def put_inputs(self, folder: Path, files: Sequence[InputFile]) -> None:
         for file in files:
             path = folder / "in" / file.name
             path.write_bytes(file.data)
             path.chmod(0o644)
-        return folder
 
     def make_build(self, build: str, lock: bytes, user: tuple[int, int]) -> Path:
         folder = self.root / "builds" / build

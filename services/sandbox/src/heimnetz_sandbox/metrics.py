@@ -48,5 +48,13 @@ CONTAINER_PROCESSES = Gauge(
 PROXY_REFUSALS = Gauge(
     "heimnetz_sandbox_engine_refusals", "Requests that the engine proxy refused, by rule.", ["rule"]
 )
+POOL_SIZE = Gauge(
+    "heimnetz_sandbox_pool_containers", "Containers that wait for a call now.", ["plugin"]
+)
+POOL_CALLS = Counter(
+    "heimnetz_sandbox_pool_calls_total",
+    "Runs by whether a container waited for them (warm) or was made (cold).",
+    ["start"],
+)
 BUILDS = Counter("heimnetz_sandbox_builds_total", "Dependency builds by outcome.", ["outcome"])
 MASKED = Counter("heimnetz_sandbox_secrets_masked_total", "Secrets masked in logs.", ["plugin"])

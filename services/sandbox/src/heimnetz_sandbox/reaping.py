@@ -80,7 +80,7 @@ class Reaper:
         await self._remove_folders()
 
     async def _list_in_use(self, found: list[Found]) -> set[str]:
-        """A run's container lives as long as its lease, a builder as long as its sandbox."""
+        """A run's container lives as long as its lease, any other as long as its sandbox."""
         async with self._database.connection() as connection:
             run_ids = [one.labels.get(RUN_LABEL, "") for one in found]
             live = await runs.list_live(connection, run_ids)
@@ -91,16 +91,22 @@ class Reaper:
             for one in found
             if one.labels.get(RUN_LABEL) in live
             or (
-                one.labels.get(KIND_LABEL) == "build"
+                one.labels.get(KIND_LABEL) in ("build", "warm")
                 and one.labels.get(INSTANCE_LABEL) not in silent
             )
         }
 
     async def _remove_folders(self) -> None:
-        names = await asyncio.to_thread(self._folders.list_runs)
+        names = set(await asyncio.to_thread(self._folders.list_runs))
+        # Of containers that no run has asked for: the sandbox's id and a number.
+        owners = {name: owner for name in names if len(owner := name.partition("-")[0]) == 32}
         async with self._database.connection() as connection:
-            live = await runs.list_live(connection, names)
-        for name in set(names) - live:
+            live = await runs.list_live(connection, list(names))
+            silent = await installations.list_silent(
+                connection, list(set(owners.values())), self._lease
+            )
+        kept = live | {name for name, owner in owners.items() if owner not in silent}
+        for name in names - kept:
             await asyncio.to_thread(self._folders.remove_run, name)
 
     async def purge(self) -> None:

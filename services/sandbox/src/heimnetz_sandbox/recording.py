@@ -74,8 +74,8 @@ class Log:
     ) -> None:
         self._room = max_bytes
         self._max_bytes = max_bytes
-        self._masker = masker
-        self._on_full = on_full
+        self.masker = masker
+        self.on_full = on_full
         self._open: dict[str, str] = {}
         self.pending: list[LogLine] = []
         self.is_truncated = False
@@ -107,7 +107,7 @@ class Log:
             return
         while line is not None:
             part, line = line[:MAX_LINE_CHARACTERS], line[MAX_LINE_CHARACTERS:] or None  # type: ignore[assignment]
-            text = visible(self._masker.mask(part.removesuffix("\r")))
+            text = visible(self.masker.mask(part.removesuffix("\r")))
             size = len(text.encode()) + 1
             if size > self._room:
                 self._truncate(stream, text)
@@ -122,7 +122,7 @@ class Log:
         self.is_truncated = True
         self._open.clear()
         self.say(f"log truncated: the plugin wrote more than {self._max_bytes} bytes")
-        self._on_full()
+        self.on_full()
 
 
 def safe_reason(text: str, masker: Masker, max_characters: int = 1000) -> str:

@@ -1,19 +1,16 @@
 """One run: a container with every cap, one call, an outcome, and nothing left of it."""
 
 import asyncio
-import contextlib
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from heimnetz_common.logs import get_logger
-from heimnetz_sandbox import cgroups, containers, metrics, runtimes
-from heimnetz_sandbox.conversing import Conversation, Violation
-from heimnetz_sandbox.engine import Engine
+from heimnetz_sandbox import cgroups, metrics
+from heimnetz_sandbox.chambers import Chamber, EndedEarly, Place
+from heimnetz_sandbox.conversing import Violation
+from heimnetz_sandbox.engine import Ending
 from heimnetz_sandbox.errors import EngineDown, ImageMissing
-from heimnetz_sandbox.folders import Folders
 from heimnetz_sandbox.model import Evidence, InputFile, Installation, Outcome, Program, Run
 from heimnetz_sandbox.recording import Log, Masker, safe_reason
 
@@ -26,19 +23,6 @@ log = get_logger(__name__)
 Flush = Callable[[Log], Awaitable[None]]
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where runs take place: what is the same for all of them."""
-
-    engine: Engine
-    folders: Folders
-    cgroup_root: Path
-    images: dict[str, str]
-    stack: str
-    instance: str
-    start_seconds: float
-
-
 @dataclass
 class Task:
     """One run with everything that it needs."""
@@ -46,8 +30,6 @@ class Task:
     run: Run
     installation: Installation
     program: Program
-    code: Path
-    dependencies: Path | None
     configuration: dict[str, Any] = field(repr=False)
     secrets: Sequence[str] = field(repr=False)
     input: Any = field(repr=False)
@@ -63,10 +45,12 @@ class Execution:
         self._limits = task.program.limits
         self._stopped = asyncio.Event()
         self._masker = Masker(task.secrets)
-        self.log = Log(self._limits.log_bytes, self._masker, self._log_is_full)
+        self.log = Log(self._limits.log_bytes, self._masker)
         self.evidence = Evidence()
         self._peak = 0
         self._group: cgroups.Cgroup | None = None
+        # What a chamber used while it loaded and waited is not this run's.
+        self._cpu_before = 0.0
 
     def stop(self, outcome: Outcome, reason: str) -> None:
         if self.evidence.stopped_by is None:
@@ -77,23 +61,69 @@ class Execution:
         limit = self._limits.log_bytes
         self.stop(Outcome.OUTPUT_LIMIT, f"the plugin wrote more than {limit} bytes of log")
 
-    async def run(self, announce: Callable[[], Awaitable[None]], flush: Flush) -> Evidence:
-        """What was seen of the run; `announce` is awaited once its container has started."""
+    async def run(
+        self,
+        announce: Callable[[], Awaitable[None]],
+        flush: Flush,
+        warm: Chamber | None = None,
+    ) -> Evidence:
+        """What was seen of the run; `announce` is awaited once its container has started.
+
+        A chamber that waited is the caller's to close; one that is made here is gone afterwards.
+        """
         flushing = asyncio.create_task(_repeat(FLUSH_SECONDS, lambda: flush(self.log)))
         try:
-            async with self._container(announce) as (container, reader, writer):
-                await self._call(container, reader, writer)
+            if warm is not None:
+                await self._use(warm, announce)
+            else:
+                await self._make(announce)
         except ImageMissing as error:
             self.stop(Outcome.IMAGE_UNAVAILABLE, error.detail)
         except EngineDown as error:
             self.stop(Outcome.ENGINE_ERROR, error.detail)
+        except EndedEarly as error:
+            self._take_ending(error.ending)
+            self.evidence.violation = str(error)
         except Violation as violation:
             self.evidence.violation = str(violation)
         finally:
             flushing.cancel()
+            self._forget_gauges()
             self.log.end()
         self._conclude()
         return self.evidence
+
+    async def _use(self, chamber: Chamber, announce: Callable[[], Awaitable[None]]) -> None:
+        """A chamber in which the plugin waits."""
+        self._adopt(chamber)
+        usage = self._group.read() if self._group is not None else None
+        self._cpu_before = (usage.cpu_seconds if usage else None) or 0.0
+        await announce()
+        if self._task.files:
+            await asyncio.to_thread(chamber.put, self._task.files)
+        await self._call(chamber)
+
+    async def _make(self, announce: Callable[[], Awaitable[None]]) -> None:
+        chamber = Chamber(self._place, self._task.run.id, "run", self._task.installation)
+        try:
+            await chamber.open(self._task.files, announce=announce, stopped=self._stopped)
+            self._adopt(chamber)
+            await self._call(chamber)
+        finally:
+            await chamber.close()
+
+    def _adopt(self, chamber: Chamber) -> None:
+        """From now on what the chamber says is this run's."""
+        assert chamber.talk is not None
+        self.log = chamber.log
+        self.log.masker = self._masker
+        self.log.on_full = self._log_is_full
+        self._group = chamber.group
+        chamber.talk.stop = self.stop
+        seen = chamber.talk.evidence
+        seen.stopped_by = self.evidence.stopped_by
+        seen.stopped_because = self.evidence.stopped_because
+        self.evidence = seen
 
     def _conclude(self) -> None:
         evidence = self.evidence
@@ -106,101 +136,10 @@ class Execution:
         if self._masker.count:
             metrics.MASKED.labels(self._task.run.plugin).inc(self._masker.count)
 
-    @contextlib.asynccontextmanager
-    async def _container(
-        self, announce: Callable[[], Awaitable[None]]
-    ) -> AsyncIterator[tuple[str, asyncio.StreamReader, asyncio.StreamWriter]]:
-        """A started container whose runner has connected; gone when the block is left."""
-        place, task = self._place, self._task
-        folder = await asyncio.to_thread(place.folders.make_run, task.run.id, task.files)
-        connected: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
-        connected = asyncio.get_running_loop().create_future()
-
-        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            # The first to come is process 1; nobody else has a business on this socket.
-            if connected.done():
-                writer.close()
-            else:
-                connected.set_result((reader, writer))
-
-        path = folder / "socket" / "runner.sock"
-        server = await asyncio.start_unix_server(accept, str(path), limit=1 << 18)
-        path.chmod(0o666)
-        container = None
-        try:
-            container = await place.engine.create(*await self._document(folder))
-            started = time.perf_counter()
-            await place.engine.start(container)
-            await announce()
-            reader, writer = await self._await_runner(container, connected)
-            metrics.START.observe(time.perf_counter() - started)
-            server.close()
-            try:
-                yield container, reader, writer
-            finally:
-                writer.transport.abort()
-        finally:
-            server.close()
-            self._forget_gauges()
-            if container is not None:
-                await asyncio.shield(self._remove(container))
-            await asyncio.to_thread(place.folders.remove_run, task.run.id)
-
-    async def _document(self, folder: Path) -> tuple[str, dict[str, Any]]:
-        place, task = self._place, self._task
-        runtime = runtimes.BY_NAME[task.program.runtime]
-        image = place.images[runtime.name]
-        targets = {"/plugin": task.code, "/in": folder / "in", "/run/heimnetz": folder / "socket"}
-        if task.dependencies is not None:
-            targets["/deps"] = task.dependencies
-        run, stack = task.run, place.stack
-        identity = containers.Identity(stack, place.instance, run.id, run.plugin, "run")
-        return identity.name, containers.plugin(
-            identity,
-            image=image,
-            command=runtime.command,
-            uid=task.installation.uid,
-            limits=self._limits,
-            folders=targets,
-            image_variables=await place.engine.list_variables(image),
-        )
-
-    async def _await_runner(
-        self,
-        container: str,
-        connected: "asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]",
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        stopped = asyncio.create_task(self._stopped.wait())
-        deadline = time.monotonic() + self._place.start_seconds
-        try:
-            while True:
-                waiting: tuple[asyncio.Future[Any], ...] = (connected, stopped)
-                await asyncio.wait(waiting, timeout=0.5, return_when=asyncio.FIRST_COMPLETED)
-                if connected.done():
-                    return connected.result()
-                if stopped.done():
-                    raise Violation("stopped before the runner came")
-                ending = await self._place.engine.inspect(container)
-                if not ending.is_running:
-                    self._take_ending(ending.exit_code, is_oom_killed=ending.is_oom_killed)
-                    raise Violation(f"the container ended at once (status {ending.exit_code})")
-                if time.monotonic() > deadline:
-                    raise EngineDown("the container did not start in time")
-        finally:
-            stopped.cancel()
-
-    async def _call(
-        self, container: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        self._group = cgroups.find(self._place.cgroup_root, container)
-        talk = Conversation(reader, writer, limits=self._limits, log=self.log, stop=self.stop)
-        seen = talk.evidence
-        seen.stopped_by, seen.stopped_because = (
-            self.evidence.stopped_by,
-            self.evidence.stopped_because,
-        )
-        self.evidence = seen
-        talking = asyncio.create_task(self._talk(talk))
+    async def _call(self, chamber: Chamber) -> None:
+        if self.log.is_truncated:
+            self._log_is_full()
+        talking = asyncio.create_task(self._talk(chamber))
         stopped = asyncio.create_task(self._stopped.wait())
         sampling = asyncio.create_task(_repeat(SAMPLE_SECONDS, self._sample))
         wall = self._limits.wall_seconds
@@ -213,45 +152,32 @@ class Execution:
             for task in (talking, stopped, sampling):
                 task.cancel()
             await asyncio.gather(talking, stopped, sampling, return_exceptions=True)
-        if not self.evidence.has_ended and self.evidence.stopped_by is None:
-            await self._look_why(container)
+        evidence = self.evidence
+        if not (evidence.has_ended or evidence.stopped_by or evidence.violation):
+            # The connection ended before the talk did: the container's first process is gone.
+            self._take_ending(await chamber.look_why(END_SECONDS))
 
-    async def _talk(self, talk: Conversation) -> None:
-        task = self._task
-        try:
-            await talk.hear_hello()
-        except (EOFError, Violation) as error:
-            talk.evidence.violation = str(error) or "the runner ended before it began"
+    async def _talk(self, chamber: Chamber) -> None:
+        task, talk = self._task, chamber.talk
+        assert talk is not None
+        if not talk.is_ready and not await chamber.load():
             return
-        await talk.talk(
-            {
-                "entry_point": task.program.entry_point,
-                "result_bytes": self._limits.result_bytes,
-            },
+        await talk.call(
             {
                 "run_id": task.run.id,
                 "trace_id": task.run.trace_id,
                 "input": task.input,
                 "configuration": task.configuration,
                 "files": [file.name for file in task.files],
-            },
+            }
         )
 
-    async def _look_why(self, container: str) -> None:
-        """The connection ended before the talk did: the container's first process is gone."""
-        if self.evidence.violation is not None:
-            return
-        with contextlib.suppress(EngineDown):
-            await self._place.engine.wait(container, END_SECONDS)
-        ending = await self._place.engine.inspect(container)
-        self._take_ending(ending.exit_code, is_oom_killed=ending.is_oom_killed)
-
-    def _take_ending(self, exit_code: int, *, is_oom_killed: bool) -> None:
+    def _take_ending(self, ending: Ending) -> None:
         # 128 + n is how the engine reports a signal.
-        is_signal = 128 < exit_code < 193
-        self.evidence.exit_code = exit_code
-        self.evidence.exit_signal = exit_code - 128 if is_signal else 0
-        self.evidence.is_oom_killed |= is_oom_killed
+        is_signal = 128 < ending.exit_code < 193
+        self.evidence.exit_code = ending.exit_code
+        self.evidence.exit_signal = ending.exit_code - 128 if is_signal else 0
+        self.evidence.is_oom_killed |= ending.is_oom_killed
 
     async def _sample(self) -> None:
         usage = self._group.read() if self._group is not None else None
@@ -267,24 +193,17 @@ class Execution:
             metrics.CONTAINER_PROCESSES.labels(plugin).set(usage.processes)
         if usage.cpu_seconds is None:
             return
-        used = max(usage.cpu_seconds - (evidence.cpu_seconds or 0.0), 0.0)
-        metrics.CONTAINER_CPU.labels(plugin).inc(used)
-        evidence.cpu_seconds = usage.cpu_seconds
+        spent = max(usage.cpu_seconds - self._cpu_before, 0.0)
+        metrics.CONTAINER_CPU.labels(plugin).inc(max(spent - (evidence.cpu_seconds or 0.0), 0.0))
+        evidence.cpu_seconds = spent
         limit = self._limits.cpu_seconds
-        if limit is not None and usage.cpu_seconds > limit:
+        if limit is not None and spent > limit:
             self.stop(Outcome.CPU_LIMIT, f"the plugin used more than {limit:g} s of processor time")
 
     def _forget_gauges(self) -> None:
         plugin = self._task.run.plugin
         metrics.CONTAINER_MEMORY.labels(plugin, "busy").set(0)
         metrics.CONTAINER_PROCESSES.labels(plugin).set(0)
-
-    async def _remove(self, container: str) -> None:
-        try:
-            await self._place.engine.remove(container)
-        except EngineDown as error:
-            # The reaper takes it by its label when the engine is back.
-            log.warning("container_left", container=container[:12], reason=error.detail)
 
 
 async def _repeat(seconds: float, work: Callable[[], Awaitable[None]]) -> None:

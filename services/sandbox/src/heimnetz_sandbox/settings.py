@@ -39,6 +39,18 @@ class SandboxSettings(ServiceSettings):
     plugin_concurrency: int = Field(
         default=2, ge=1, le=64, description="runs of one plugin at the same time"
     )
+    warm_per_plugin: int = Field(
+        default=4, ge=0, le=64, description="containers of one plugin that may wait for calls"
+    )
+    warm_memory_bytes: int = Field(
+        default=256 << 20,
+        ge=0,
+        le=1 << 40,
+        description="memory that waiting containers may take together, the engine's part included",
+    )
+    warm_idle_seconds: float = Field(
+        default=600, ge=1, le=86_400, description="time without a call after which none waits"
+    )
     queue_limit: int = Field(
         default=200, ge=1, le=100_000, description="runs that may wait, of all plugins together"
     )

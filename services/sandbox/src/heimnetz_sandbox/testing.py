@@ -334,6 +334,8 @@ def standing(
             "CGROUP_ROOT": "/sys/fs/cgroup",
             "RUNTIME_PYTHON_IMAGE": RUNTIME_IMAGE,
             "BUILDER_IMAGE": BUILDER_IMAGE,
+            # Waiting containers have tests of their own; elsewhere they would only be in the way.
+            "WARM_PER_PLUGIN": "0",
             **settings,
         }
         process = Process(

@@ -46,7 +46,9 @@ class Talk:
         for frame in frames:
             self.reader.feed_data(frame if isinstance(frame, bytes) else encode(frame))
         self.reader.feed_eof()
-        await self.talk.talk({}, {})
+        await self.talk.load({})
+        if self.talk.is_ready:
+            await self.talk.call({})
         return self
 
 

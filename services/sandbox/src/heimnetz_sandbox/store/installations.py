@@ -136,6 +136,28 @@ async def list_installed(connection: Connection) -> list[Installation]:
     return [_installation(row) for row in rows]
 
 
+async def list_runnable(connection: Connection, plugins: Sequence[str]) -> list[Installation]:
+    """Of these: installed, not blocked, and prepared."""
+    rows = await connection.fetch(
+        f"""
+        SELECT {_COLUMNS}
+          FROM installations
+         WHERE is_installed
+           AND plugin = ANY($1::text[])
+           AND failure IS NULL
+           AND configuration IS NOT NULL
+           AND prepared_sha256 = sha256
+           AND NOT EXISTS (SELECT
+                             FROM blocked_versions AS blocked
+                            WHERE blocked.plugin = installations.plugin
+                              AND blocked.version = installations.version
+                              AND blocked.is_blocked)
+        """,  # noqa: S608  columns of ours
+        list(plugins),
+    )
+    return [_installation(row) for row in rows]
+
+
 async def list_digests(connection: Connection) -> set[str]:
     """The packages that may still be run: installed, or of a run that is not over."""
     rows = await connection.fetch(

@@ -23,16 +23,23 @@ async def add(
     *,
     request_sha256: str,
     traceparent: str,
-) -> bool:
-    """Whether the run is new; not when its idempotency key was used before."""
-    added = await connection.fetchval(
-        """
+    owner: str | None = None,
+    lease: timedelta | None = None,
+) -> Run | None:
+    """The new run, queued or already `owner`'s; None when its idempotency key was used before."""
+    row = await connection.fetchrow(
+        f"""
         INSERT INTO runs (id, plugin, version, sha256, trigger, requested_by, idempotency_key,
-                          request_sha256, traceparent, input)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                          request_sha256, traceparent, input, state, lease_owner,
+                          lease_expires_at, started_at, attempts)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+                CASE WHEN $11::text IS NULL THEN 'queued' ELSE 'running' END, $11,
+                clock_timestamp() + $12::interval,
+                CASE WHEN $11::text IS NULL THEN NULL ELSE clock_timestamp() END,
+                CASE WHEN $11::text IS NULL THEN 0 ELSE 1 END)
             ON CONFLICT (plugin, requested_by, idempotency_key) DO NOTHING
-     RETURNING 1
-        """,
+     RETURNING {_COLUMNS}
+        """,  # noqa: S608  columns of ours
         run_id,
         request.plugin,
         installation.version,
@@ -43,8 +50,10 @@ async def add(
         request_sha256,
         traceparent,
         request.input,
+        owner,
+        lease,
     )
-    return added is not None
+    return None if row is None else _run(row)
 
 
 async def add_files(
@@ -73,18 +82,20 @@ async def find_by_key(connection: Connection, request: Request) -> tuple[str, st
     return None if row is None else (row["id"], row["request_sha256"])
 
 
-async def count_waiting(connection: Connection, plugin: str) -> tuple[int, int]:
-    """How many wait: of all plugins, and of this one."""
+async def count_busy(connection: Connection, plugin: str) -> tuple[int, int, int]:
+    """How many wait: of all plugins, and of this one; and how many of this one are running."""
     row = await connection.fetchrow(
         """
-        SELECT count(*) AS together, count(*) FILTER (WHERE plugin = $1) AS own
+        SELECT count(*) FILTER (WHERE state = 'queued') AS together,
+               count(*) FILTER (WHERE state = 'queued' AND plugin = $1) AS own,
+               count(*) FILTER (WHERE state = 'running' AND plugin = $1) AS running
           FROM runs
-         WHERE state = 'queued'
+         WHERE state IN ('queued', 'running')
         """,
         plugin,
     )
     assert row is not None
-    return row["together"], row["own"]
+    return row["together"], row["own"], row["running"]
 
 
 async def get(connection: Connection, run_id: str) -> Run:

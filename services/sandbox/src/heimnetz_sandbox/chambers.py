@@ -1,0 +1,213 @@
+"""A plugin's container from its creation to its removal, with its runner on the line.
+
+A chamber may wait with the plugin loaded until a run comes, or be made for one run. It serves one.
+"""
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from heimnetz_common.logs import get_logger
+from heimnetz_sandbox import cgroups, containers, metrics, runtimes
+from heimnetz_sandbox.conversing import Conversation, Violation
+from heimnetz_sandbox.engine import Ending, Engine
+from heimnetz_sandbox.errors import EngineDown
+from heimnetz_sandbox.folders import Folders
+from heimnetz_sandbox.model import InputFile, Installation, Outcome, Program
+from heimnetz_sandbox.recording import Log, Masker
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where runs take place: what is the same for all of them."""
+
+    engine: Engine
+    folders: Folders
+    cgroup_root: Path
+    images: dict[str, str]
+    stack: str
+    instance: str
+    start_seconds: float
+
+
+class EndedEarly(Exception):
+    """The container ended before its runner came."""
+
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(f"the container ended at once (status {ending.exit_code})")
+        self.ending = ending
+
+
+def new_name(instance: str) -> str:
+    """Of a chamber that no run has asked for; the reaper sees whose it is."""
+    return f"{instance}-{uuid.uuid4().hex[:8]}"
+
+
+class Chamber:
+    """`name` is the folder's and the label's: a run's id, or one of `new_name`."""
+
+    def __init__(self, place: Place, name: str, kind: str, installation: Installation) -> None:
+        assert installation.program is not None
+        self._place = place
+        self.name = name
+        self._kind = kind
+        self.installation = installation
+        self.program: Program = installation.program
+        self.log = Log(self.program.limits.log_bytes, Masker(()))
+        self.talk: Conversation | None = None
+        self.container: str | None = None
+        self.group: cgroups.Cgroup | None = None
+        self.load_seconds = 0.0
+        self._folder: Path | None = None
+        self._server: asyncio.Server | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def open(
+        self,
+        files: Sequence[InputFile] = (),
+        *,
+        announce: Callable[[], Awaitable[None]] | None = None,
+        stopped: asyncio.Event | None = None,
+    ) -> None:
+        """Started, and the runner has said hello; `announce` is awaited in between.
+
+        Raises: ImageMissing, EngineDown, EndedEarly, Violation.
+        """
+        place = self._place
+        self._folder = await asyncio.to_thread(place.folders.make_run, self.name, files)
+        connected: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
+        connected = asyncio.get_running_loop().create_future()
+
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            # The first to come is process 1; nobody else has a business on this socket.
+            if connected.done():
+                writer.close()
+            else:
+                connected.set_result((reader, writer))
+
+        path = self._folder / "socket" / "runner.sock"
+        self._server = await asyncio.start_unix_server(accept, str(path), limit=1 << 18)
+        path.chmod(0o666)
+        self.container = await place.engine.create(*await self._document())
+        began = time.perf_counter()
+        await place.engine.start(self.container)
+        if announce is not None:
+            await announce()
+        reader, self._writer = await self._await_runner(connected, stopped or asyncio.Event())
+        metrics.START.observe(time.perf_counter() - began)
+        self._server.close()
+        self.group = cgroups.find(place.cgroup_root, self.container)
+        self.talk = Conversation(
+            reader, self._writer, limits=self.program.limits, log=self.log, stop=_ignore
+        )
+        try:
+            await self.talk.hear_hello()
+        except EOFError as error:
+            raise Violation("the runner ended before it began") from error
+
+    async def load(self) -> bool:
+        """Whether the plugin is loaded; otherwise the talk's evidence has what it said."""
+        assert self.talk is not None
+        limits, began = self.program.limits, time.monotonic()
+        await self.talk.load(
+            {"entry_point": self.program.entry_point, "result_bytes": limits.result_bytes}
+        )
+        self.load_seconds = time.monotonic() - began
+        return self.talk.is_ready
+
+    def put(self, files: Sequence[InputFile]) -> None:
+        """Blocking. Files of a run that came to a chamber which waited."""
+        assert self._folder is not None
+        self._place.folders.put_inputs(self._folder, files)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the runner is still there, and the plugin has not ended while it waited."""
+        return self.talk is not None and self.talk.is_waiting
+
+    def hang_up(self) -> None:
+        """The runner then ends by itself, with everything in the container."""
+        if self._server is not None:
+            self._server.close()
+        if self._writer is not None:
+            self._writer.transport.abort()
+
+    async def close(self) -> None:
+        self.hang_up()
+        if self.container is not None:
+            await asyncio.shield(self._remove(self.container))
+        await asyncio.to_thread(self._place.folders.remove_run, self.name)
+
+    async def _remove(self, container: str) -> None:
+        try:
+            await self._place.engine.remove(container)
+        except EngineDown as error:
+            # The reaper takes it by its label when the engine is back.
+            log.warning("container_left", container=container[:12], reason=error.detail)
+
+    async def _document(self) -> tuple[str, dict[str, Any]]:
+        place, program, installation = self._place, self.program, self.installation
+        assert self._folder is not None
+        runtime = runtimes.BY_NAME[program.runtime]
+        image = place.images[runtime.name]
+        targets = {
+            "/plugin": place.folders.code(installation.sha256),
+            "/in": self._folder / "in",
+            "/run/heimnetz": self._folder / "socket",
+        }
+        if program.dependencies is not None:
+            targets["/deps"] = place.folders.dependencies(program.dependencies)
+        identity = containers.Identity(
+            place.stack, place.instance, self.name, installation.plugin, self._kind
+        )
+        return identity.name, containers.plugin(
+            identity,
+            image=image,
+            command=runtime.command,
+            uid=installation.uid,
+            limits=program.limits,
+            folders=targets,
+            image_variables=await place.engine.list_variables(image),
+        )
+
+    async def _await_runner(
+        self,
+        connected: "asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]",
+        stopped: asyncio.Event,
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        stopping = asyncio.create_task(stopped.wait())
+        deadline = time.monotonic() + self._place.start_seconds
+        assert self.container is not None
+        try:
+            while True:
+                waiting: tuple[asyncio.Future[Any], ...] = (connected, stopping)
+                await asyncio.wait(waiting, timeout=0.5, return_when=asyncio.FIRST_COMPLETED)
+                if connected.done():
+                    return connected.result()
+                if stopping.done():
+                    raise Violation("stopped before the runner came")
+                ending = await self._place.engine.inspect(self.container)
+                if not ending.is_running:
+                    raise EndedEarly(ending)
+                if time.monotonic() > deadline:
+                    raise EngineDown("the container did not start in time")
+        finally:
+            stopping.cancel()
+
+    async def look_why(self, seconds: float) -> Ending:
+        """How the container ended, when its runner hung up. Raises: EngineDown."""
+        assert self.container is not None
+        with contextlib.suppress(EngineDown):
+            await self._place.engine.wait(self.container, seconds)
+        return await self._place.engine.inspect(self.container)
+
+
+def _ignore(_outcome: Outcome, _reason: str) -> None:
+    """Nobody runs in it yet."""
