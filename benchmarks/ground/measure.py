@@ -2,6 +2,7 @@
 
 import json
 import os
+import ssl
 import subprocess
 import tempfile
 import time
@@ -10,7 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 from benchmarks.figures import Figure, median, percentile
+from benchmarks.ground import operations
 
 from heimnetz_cli import session
 from heimnetz_manifest.packing import pack_files
@@ -30,7 +33,15 @@ kind: job
 runtime: python
 entry_point: bench:run
 """
-CODE = "def run(input, context):\n    return {}\n"
+CODE = """
+import time
+
+def run(input, context):
+    (context.out / "out.txt").write_text("x")
+    time.sleep(input.get("sleep", 0))
+    return {}
+"""
+PASSWORD = "measured-and-thrown-away"
 IMAGE = "heimnetz/runtime-python:0.1.0"
 CAPS = (
     "--network=none --read-only --cap-drop=ALL --security-opt=no-new-privileges --memory=128m "
@@ -69,6 +80,7 @@ def _all() -> Iterator[Figure]:
     yield from _delivery()
     yield from _backlog()
     yield from _reading(name)
+    yield from _operations(stored, name)
 
 
 def command(*words: str, stdin: str = "") -> str:
@@ -88,12 +100,16 @@ def rows(sql: str) -> Any:
     return json.loads(execute(f"SELECT coalesce(json_agg(found), '[]') FROM ({sql}) AS found"))
 
 
+def _pack(name: str) -> bytes:
+    return pack_files(
+        {"plugin.yaml": MANIFEST.format(name=name).encode(), "src/bench.py": CODE.encode()}
+    )
+
+
 def _publish(client: Client) -> tuple[str, float]:
     """A plugin of its own, and the seconds until it is approved."""
     name = f"bench-{uuid.uuid4().hex[:8]}"
-    data = pack_files(
-        {"plugin.yaml": MANIFEST.format(name=name).encode(), "src/bench.py": CODE.encode()}
-    )
+    data = _pack(name)
     began = time.perf_counter()
     client.registry.publish(name, data)
     while client.registry.get_version(name, "1.0.0").state != "approved":
@@ -112,6 +128,8 @@ def _publishing(client: Client) -> Iterator[Figure]:
 def _running(client: Client, name: str) -> Iterator[Figure]:
     client.registry.install(name, "1.0.0", grants=[], configuration={})
     path = f"/api/sandbox/v1/plugins/{name}/runs"
+    while not rows(f"SELECT 1 FROM sandbox.installations WHERE plugin = '{name}'"):
+        time.sleep(0.1)
     ours, theirs = [], []
     for number in range(26):
         began = time.perf_counter()
@@ -215,6 +233,24 @@ def _reading(name: str) -> Iterator[Figure]:
     yield Figure("reads of one version", ours["per_second"], "/s", peer, "0.8")
     yield Figure("p95 of it with 8 clients", ours["p95"] * 1000, "ms", to_reach="under 100")
     yield Figure("failed reads", ours["failed"] * 100, "%", to_reach="under 0.1")
+
+
+def _operations(stored: session.Session, name: str) -> Iterator[Figure]:
+    setup = command(
+        *("docker", "compose", "exec", "-T", "registry"),
+        *("cat", "/run/heimnetz/secrets/setup-token"),
+    ).strip()
+    (run,) = rows("SELECT id FROM sandbox.runs WHERE outcome = 'ok' ORDER BY id DESC LIMIT 1")
+    with httpx.Client(
+        base_url=stored.url,
+        headers={"authorization": f"Bearer {stored.token}"},
+        verify=ssl.create_default_context(cafile=str(stored.ca_file)),
+        timeout=30,
+    ) as client:
+        owner = {"setup_token": setup, "name": "bench", "password": PASSWORD}
+        client.post("/api/registry/v1/setup", json=owner).raise_for_status()
+        subject = operations.Subject(client, name, run["id"], "out.txt", _pack, PASSWORD)
+        yield from operations.measure(subject)
 
 
 def _memory() -> Iterator[Figure]:

@@ -134,7 +134,8 @@ def test_no_container_outlives_its_run(stack: Stack, put_to_use: Callable[..., s
 
     def names() -> bool:
         shown = stack.call(
-            "docker", "ps", "--all", "--no-trunc", "--format", "{{.Names}} {{.Labels}}"
+            *("docker", "ps", "--all", "--no-trunc", "--format", "{{.Names}} {{.Labels}}"),
+            *("--filter", "label=heimnetz.kind=run"),
         )
         return run["id"] not in shown.out and plugin not in shown.out
 

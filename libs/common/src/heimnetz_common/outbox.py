@@ -23,6 +23,7 @@ from heimnetz_common.telemetry import (
 
 BATCH = 100
 POLL_SECONDS = 1.0
+GATHER_SECONDS = 0.005
 HISTORY = timedelta(days=30)
 _PURGE_EVERY_ROUNDS = 3600
 
@@ -42,15 +43,17 @@ async def append(
     )
     await connection.execute(
         """
-        INSERT INTO outbox (event_id, event_type, document, trace_id)
-        VALUES ($1, $2, $3, $4)
+        WITH added AS (
+             INSERT INTO outbox (event_id, event_type, document, trace_id)
+             VALUES ($1, $2, $3, $4)
+          RETURNING 1)
+        SELECT pg_notify('outbox_' || current_schema(), '') FROM added
         """,
         event_id,
         data.type(),
         document,
         trace.trace_id if trace else None,
     )
-    await connection.execute("SELECT pg_notify('outbox_' || current_schema(), '')")
     return event_id
 
 
@@ -89,6 +92,8 @@ class Relay:
                     await self._measure()
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+                        # Who committed has an answer to give first, and there may be more to send.
+                        await asyncio.sleep(GATHER_SECONDS)
                 self._wake.clear()
         finally:
             # Waited for: its connection goes back before the pool closes.

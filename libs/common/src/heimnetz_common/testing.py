@@ -153,8 +153,12 @@ def _start_postgres(engine: docker.DockerClient, run: str) -> str:
         tmpfs={"/tmp": "mode=1777"},  # noqa: S108
     )
     url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-    eventually_sync(lambda: asyncio.run(_answers(url)))
+    wait_for_postgres(url)
     return url
+
+
+def wait_for_postgres(url: str) -> None:
+    eventually_sync(lambda: asyncio.run(_answers(url)))
 
 
 async def _answers(url: str) -> bool:

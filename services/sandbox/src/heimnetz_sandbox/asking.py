@@ -14,12 +14,16 @@ from heimnetz_sandbox.errors import KeyReused, NotCallable, QueueFull
 from heimnetz_sandbox.events import RunStarted
 from heimnetz_sandbox.model import Installation, Request, Run, Trigger, new_run_id
 from heimnetz_sandbox.store import installations, runs
+from heimnetz_sandbox.store.installations import Standing
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
+    """`is_direct`: it runs here already, and its end will be told here."""
+
     run_id: str
     is_new: bool
+    is_direct: bool = False
 
 
 class Direct(Protocol):
@@ -66,13 +70,14 @@ class Queue:
         run: Run | None = None
         try:
             async with self._database.transaction() as connection:
-                installation = await installations.get(connection, request.plugin)
+                standing = await installations.get_standing(connection, request.plugin)
+                installation = standing.installation
                 if request.trigger is Trigger.HTTP and not installation.triggers.get("http", True):
                     raise NotCallable(f"{request.plugin} is not called over HTTP")
                 earlier = await self._find(connection, request)
                 if earlier is not None:
                     return earlier
-                direct = await self._find_place(connection, installation)
+                direct = self._find_place(standing)
                 run = await self._add(connection, request, installation, direct=direct)
                 if run is None:
                     # Somebody else used the key between our look and our insert.
@@ -81,7 +86,7 @@ class Queue:
                     return earlier
                 if direct is not None:
                     await announce(connection, run)
-            asked = Asked(run.id, is_new=True)
+            asked = Asked(run.id, is_new=True, is_direct=direct is not None)
         except BaseException:
             run = None
             raise
@@ -116,20 +121,18 @@ class Queue:
             raise KeyReused
         return Asked(run_id, is_new=False)
 
-    async def _find_place(
-        self, connection: Connection, installation: Installation
-    ) -> Direct | None:
+    def _find_place(self, standing: Standing) -> Direct | None:
         """At once, where a container waits and nobody waits for it. Raises: QueueFull."""
-        plugin = installation.plugin
-        together, own, running = await runs.count_busy(connection, plugin)
+        own, together = standing.own_waiting, standing.waiting
         metrics.QUEUED.set(together)
         if own >= self._plugin_limit:
+            plugin = standing.installation.plugin
             raise QueueFull(f"{own} runs of {plugin} wait already", retry_after_seconds=10)
         if together >= self._limit:
             raise QueueFull(f"{together} runs wait already", retry_after_seconds=10)
-        if own or await installations.find_block(connection, plugin, installation.version):
+        if own or standing.is_blocked:
             return None
-        return self._reserve(installation, running)
+        return self._reserve(standing.installation, standing.own_running)
 
     async def _add(
         self,

@@ -37,6 +37,14 @@ class Cgroup:
         return _read_v2(self) if self.version == 2 else _read_v1(self)
 
 
+def read_cpu_seconds(group: Cgroup) -> float | None:
+    if group.version == 2:
+        microseconds = _fields(group.cpu / "cpu.stat").get("usage_usec")
+        return None if microseconds is None else microseconds / 1e6
+    nanoseconds = _number(group.cpu / "cpuacct.usage")
+    return None if nanoseconds is None else nanoseconds / 1e9
+
+
 def find(root: Path, container: str) -> Cgroup | None:
     """The container's cgroup below the host's /sys/fs/cgroup, whichever driver made it."""
     if (root / "cgroup.controllers").exists():
@@ -61,11 +69,10 @@ def _places(root: Path, container: str) -> Iterator[Path]:
 
 
 def _read_v1(group: Cgroup) -> Usage:
-    nanoseconds = _number(group.cpu / "cpuacct.usage")
     return Usage(
         memory_bytes=_number(group.memory / "memory.usage_in_bytes"),
         peak_memory_bytes=_number(group.memory / "memory.max_usage_in_bytes"),
-        cpu_seconds=None if nanoseconds is None else nanoseconds / 1e9,
+        cpu_seconds=read_cpu_seconds(group),
         processes=_number(group.pids / "pids.current"),
         oom_kills=_fields(group.memory / "memory.oom_control").get("oom_kill", 0),
         pids_refused=_fields(group.pids / "pids.events").get("max", 0),
@@ -73,12 +80,11 @@ def _read_v1(group: Cgroup) -> Usage:
 
 
 def _read_v2(group: Cgroup) -> Usage:
-    microseconds = _fields(group.cpu / "cpu.stat").get("usage_usec")
     return Usage(
         memory_bytes=_number(group.memory / "memory.current"),
         # memory.peak came with Linux 5.19; without it the samples are the best we have.
         peak_memory_bytes=_number(group.memory / "memory.peak"),
-        cpu_seconds=None if microseconds is None else microseconds / 1e6,
+        cpu_seconds=read_cpu_seconds(group),
         processes=_number(group.pids / "pids.current"),
         oom_kills=_fields(group.memory / "memory.events").get("oom_kill", 0),
         pids_refused=_fields(group.pids / "pids.events").get("max", 0),

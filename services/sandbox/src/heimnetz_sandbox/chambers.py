@@ -132,15 +132,12 @@ class Chamber:
         """Whether the runner is still there, and the plugin has not ended while it waited."""
         return self.talk is not None and self.talk.is_waiting
 
-    def hang_up(self) -> None:
-        """The runner then ends by itself, with everything in the container."""
+    async def close(self) -> None:
+        """The runner ends when we hang up, and with it everything in the container."""
         if self._server is not None:
             self._server.close()
         if self._writer is not None:
             self._writer.transport.abort()
-
-    async def close(self) -> None:
-        self.hang_up()
         if self.container is not None:
             await asyncio.shield(self._remove(self.container))
         await asyncio.to_thread(self._place.folders.remove_run, self.name)

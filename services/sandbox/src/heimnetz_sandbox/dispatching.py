@@ -22,6 +22,7 @@ from heimnetz_sandbox.preparing import Preparer, secrets_of
 from heimnetz_sandbox.recording import Log, visible
 from heimnetz_sandbox.running import Execution, Task
 from heimnetz_sandbox.store import installations, outputs, runs
+from heimnetz_sandbox.watching import Look
 
 POLL_SECONDS = 0.5
 RETRY_SECONDS = 5.0
@@ -54,7 +55,7 @@ class Dispatcher:
         concurrency: int,
         plugin_concurrency: int,
         lease: timedelta,
-        finished: Callable[[str], None],
+        finished: Callable[[str, Look | None], None],
     ) -> None:
         self._database = database
         self._preparer = preparer
@@ -80,7 +81,7 @@ class Dispatcher:
 
     @property
     def is_busy(self) -> bool:
-        return bool(self._busy)
+        return bool(self._busy or self._reserved)
 
     async def run(self) -> None:
         try:
@@ -103,7 +104,9 @@ class Dispatcher:
             try:
                 async with self._database.transaction() as connection:
                     await installations.show_life(connection, self._place.instance)
-                    held = await runs.renew(connection, self._place.instance, self._lease)
+                    held = await runs.renew(
+                        connection, self._place.instance, list(self._busy), self._lease
+                    )
                     metrics.QUEUED.set(await runs.count_queued(connection))
                 for run_id, outcome in held.items():
                     if outcome is not None:
@@ -265,14 +268,22 @@ class Dispatcher:
         writer = LogWriter(self._database, run.id)
         try:
             evidence = await execution.run(announce, writer.flush, warm)
+            outcome, reason = judge(evidence)
+            if outcome is not Outcome.OK:
+                execution.log.say(f"{outcome}: {reason}")
+            await self._end(
+                run,
+                outcome,
+                reason,
+                evidence,
+                writer=writer,
+                run_log=execution.log,
+                has_inputs=warm is None or bool(task.files),
+            )
         finally:
             self._executions.pop(run.id, None)
             if warm is not None:
                 self._pool.give_back(warm)
-        outcome, reason = judge(evidence)
-        if outcome is not Outcome.OK:
-            execution.log.say(f"{outcome}: {reason}")
-        await self._end(run, outcome, reason, evidence, writer=writer, run_log=execution.log)
 
     async def _announce(self, run: Run) -> None:
         """Raises: LeaseLost."""
@@ -290,6 +301,7 @@ class Dispatcher:
         *,
         writer: "LogWriter | None" = None,
         run_log: Log | None = None,
+        has_inputs: bool = True,
     ) -> None:
         """Tried until the database has it or the lease is lost: the outcome must not be."""
 
@@ -304,13 +316,14 @@ class Dispatcher:
                     outcome=outcome,
                     reason=None if reason is None else visible(reason)[:2000],
                     evidence=evidence,
+                    has_inputs=has_inputs,
                 )
 
         finished = await _insist(write)
         if finished is None:
             raise LeaseLost
+        self._finished(run.id, None if evidence is None else _look(finished, evidence))
         ending.count(finished)
-        self._finished(run.id)
         log.info("run_finished", run=run.id, plugin=run.plugin, outcome=str(outcome), reason=reason)
 
     async def _stop_all(self) -> None:
@@ -358,6 +371,14 @@ class LogWriter:
                 await outputs.add_lines(connection, self._run_id, self._written, lines)
             del run_log.pending[: len(lines)]
             self._written += len(lines)
+
+
+def _look(run: Run, evidence: Evidence) -> Look | None:
+    """None where there are files, whose digests the database makes."""
+    if evidence.files:
+        return None
+    is_ok = run.outcome is Outcome.OK and evidence.result is not None
+    return Look(run, (evidence.result or "").encode() if is_ok else None)
 
 
 async def _insist(write: Callable[[], Awaitable[Run | None]]) -> Run | None:

@@ -16,6 +16,7 @@ async def end(
     outcome: Outcome,
     reason: str | None,
     evidence: Evidence | None = None,
+    has_inputs: bool = True,
 ) -> Run | None:
     """The finished run; None where the run is not `owner`'s to end (any more)."""
     seen = evidence or Evidence()
@@ -25,7 +26,8 @@ async def end(
     )
     if run is None:
         return None
-    await runs.drop_inputs(connection, run_id)
+    if has_inputs:
+        await runs.drop_inputs(connection, run_id)
     if kept.files:
         await runs.add_files(
             connection, run_id, "out", [(file.name, file.data) for file in kept.files]

@@ -25,6 +25,7 @@ from heimnetz_sandbox.store import installations
 
 LOOK_SECONDS = 1.0
 GIVE_WAY_SECONDS = 1.0
+QUIET_SECONDS = 0.02
 # A plugin that does not load is not tried again and again; a run says why, and may be the cure.
 BACK_OFF_SECONDS = 60.0
 # What the engine itself holds for a container (measured 2026-11, resident memory of its shim).
@@ -77,6 +78,7 @@ class Pool:
             chamber = waiting.pop(0)
             if chamber.is_alive and chamber.installation == installation:
                 self._count_call(installation.plugin)
+                self._show_size(installation.plugin)
                 metrics.POOL_CALLS.labels("warm").inc()
                 return chamber
             self.give_back(chamber)
@@ -92,8 +94,10 @@ class Pool:
         self._wake.set()
 
     def give_back(self, chamber: Chamber) -> None:
-        """It has served, or never will: its runner ends now, the container is removed later."""
-        chamber.hang_up()
+        """It has served, or never will: removed when that is in nobody's way.
+
+        Until then its runner waits for us to hang up; of the plugin nothing lives any more.
+        """
         self._used.put_nowait(chamber)
         self._wake.set()
 
@@ -103,6 +107,7 @@ class Pool:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), LOOK_SECONDS)
                 self._wake.clear()
+                await self._give_way()
                 await self._remove_used()
                 try:
                     await self._tidy()
@@ -133,7 +138,7 @@ class Pool:
                 if chamber not in keep:
                     self.give_back(chamber)
             chambers[:] = keep
-            metrics.POOL_SIZE.labels(plugin).set(len(keep))
+            self._show_size(plugin)
         for plugin, demand in list(self._demand.items()):
             if demand.target(now, idle_seconds=self._idle_seconds) == 0:
                 del self._demand[plugin]
@@ -174,9 +179,10 @@ class Pool:
                 await chamber.close()
         if is_loaded:
             self._waiting[installation.plugin].append(chamber)
-            metrics.POOL_SIZE.labels(installation.plugin).set(
-                len(self._waiting[installation.plugin])
-            )
+            self._show_size(installation.plugin)
+
+    def _show_size(self, plugin: str) -> None:
+        metrics.POOL_SIZE.labels(plugin).set(len(self._waiting[plugin]))
 
     async def _list_current(self) -> dict[str, Installation]:
         """What may run, of the plugins that are called: prepared, installed and not blocked."""
@@ -202,8 +208,10 @@ class Pool:
 
     async def _give_way(self) -> None:
         deadline = time.monotonic() + GIVE_WAY_SECONDS
-        while self._is_busy() and time.monotonic() < deadline:
-            await asyncio.sleep(0.01)
+        while time.monotonic() < deadline:
+            await asyncio.sleep(QUIET_SECONDS)
+            if not self._is_busy():
+                return
 
 
 def _is_good(chamber: Chamber, current: Installation | None) -> bool:

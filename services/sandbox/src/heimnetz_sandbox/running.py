@@ -96,8 +96,8 @@ class Execution:
     async def _use(self, chamber: Chamber, announce: Callable[[], Awaitable[None]]) -> None:
         """A chamber in which the plugin waits."""
         self._adopt(chamber)
-        usage = self._group.read() if self._group is not None else None
-        self._cpu_before = (usage.cpu_seconds if usage else None) or 0.0
+        if self._group is not None:
+            self._cpu_before = cgroups.read_cpu_seconds(self._group) or 0.0
         await announce()
         if self._task.files:
             await asyncio.to_thread(chamber.put, self._task.files)

@@ -19,10 +19,10 @@ from heimnetz_sandbox.api import requests
 from heimnetz_sandbox.api.schemas import RunPage, RunRequest, RunView
 from heimnetz_sandbox.asking import Queue
 from heimnetz_sandbox.errors import RunFinished
-from heimnetz_sandbox.model import LogLine, Outcome, Request, Run, State, Trigger
+from heimnetz_sandbox.model import LogLine, Outcome, Request, State, Trigger
 from heimnetz_sandbox.projecting import Cancelling
 from heimnetz_sandbox.store import outputs, runs
-from heimnetz_sandbox.watching import Watch
+from heimnetz_sandbox.watching import Look, Watch
 
 MAY_RUN: Rule = require("operator")
 FOLLOW_SECONDS = 0.3
@@ -52,13 +52,6 @@ _BODY = {
 def routes(database: Database, queue: Queue, watch: Watch, cancelling: Cancelling) -> APIRouter:
     api = router(tags=["runs"])
 
-    async def view(run: Run) -> RunView:
-        if run.state is not State.FINISHED:
-            return RunView.of(run)
-        async with database.connection() as connection:
-            result = await runs.get_result(connection, run.id)
-            return RunView.of(run, result, await outputs.list_outputs(connection, run.id))
-
     @api.post(
         "/v1/plugins/{plugin}/runs",
         openapi_extra=_BODY,
@@ -83,11 +76,13 @@ def routes(database: Database, queue: Queue, watch: Watch, cancelling: Cancellin
                 traceparent=trace.traceparent if trace else None,
             )
         )
-        run = await watch.wait(asked.run_id, requests.wait_seconds(request))
-        if run.state is not State.FINISHED:
+        look = await watch.wait(
+            asked.run_id, requests.wait_seconds(request), is_under_way=asked.is_direct
+        )
+        if look.run.state is not State.FINISHED:
             response.status_code = 202
-        response.headers["location"] = f"/v1/runs/{run.id}"
-        return await view(run)
+        response.headers["location"] = f"/v1/runs/{look.run.id}"
+        return RunView.of(look)
 
     @api.get("/v1/runs", dependencies=[Depends(EVERYONE)])
     async def list_runs(
@@ -107,19 +102,19 @@ def routes(database: Database, queue: Queue, watch: Watch, cancelling: Cancellin
         page = found[:limit]
         has_more = len(found) > limit
         return RunPage(
-            items=[RunView.of(run) for run in page],
+            items=[RunView.of(Look(run)) for run in page],
             next_cursor=page[-1].id if has_more else None,
         )
 
     @api.get("/v1/runs/{run_id}", dependencies=[Depends(EVERYONE)])
     async def get(run_id: RunInPath, request: HttpRequest) -> RunView:
-        return await view(await watch.wait(run_id, requests.wait_seconds(request)))
+        return RunView.of(await watch.wait(run_id, requests.wait_seconds(request)))
 
     @api.delete("/v1/runs/{run_id}", status_code=202, dependencies=[Depends(MAY_RUN)])
     async def cancel(run_id: RunInPath) -> RunView:
         if not await cancelling.cancel(run_id):
             raise RunFinished(run_id)
-        return await view(await watch.wait(run_id, 0))
+        return RunView.of(await watch.wait(run_id, 0))
 
     @api.get("/v1/runs/{run_id}/files/{name}", dependencies=[Depends(EVERYONE)])
     async def get_file(run_id: RunInPath, name: Annotated[str, Path(max_length=255)]) -> Response:

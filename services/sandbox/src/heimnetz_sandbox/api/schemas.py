@@ -7,8 +7,7 @@ from pydantic import BaseModel, Field
 
 from heimnetz_common import strictjson
 from heimnetz_common.routing import StrictBody
-from heimnetz_sandbox.model import Run
-from heimnetz_sandbox.store.outputs import FileFacts
+from heimnetz_sandbox.watching import Look
 
 
 class RunRequest(StrictBody):
@@ -44,9 +43,8 @@ class RunView(BaseModel):
     log_truncated: bool
 
     @classmethod
-    def of(
-        cls, run: Run, result: bytes | None = None, files: list[FileFacts] | None = None
-    ) -> Self:
+    def of(cls, look: Look) -> Self:
+        run = look.run
         return cls(
             id=run.id,
             plugin=run.plugin,
@@ -55,10 +53,10 @@ class RunView(BaseModel):
             state=str(run.state),
             outcome=None if run.outcome is None else str(run.outcome),
             reason=run.reason,
-            result=None if result is None else strictjson.loads(result),
+            result=None if look.result is None else strictjson.loads(look.result),
             files=[
                 RunFile(name=file.name, size_bytes=file.size_bytes, sha256=file.sha256)
-                for file in files or []
+                for file in look.files
             ],
             queued_at=run.queued_at,
             started_at=run.started_at,

@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -127,6 +127,49 @@ async def get(connection: Connection, plugin: str) -> Installation:
     if row is None:
         raise PluginNotInstalled(plugin)
     return _installation(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An installation, and what a new run of it meets."""
+
+    installation: Installation
+    waiting: int
+    own_waiting: int
+    own_running: int
+    is_blocked: bool
+
+
+async def get_standing(connection: Connection, plugin: str) -> Standing:
+    """Raises: PluginNotInstalled."""
+    row = await connection.fetchrow(
+        f"""
+        SELECT {_COLUMNS}, busy.waiting, busy.own_waiting, busy.own_running,
+               EXISTS (SELECT
+                         FROM blocked_versions AS blocked
+                        WHERE blocked.plugin = installations.plugin
+                          AND blocked.version = installations.version
+                          AND blocked.is_blocked) AS is_blocked
+          FROM installations,
+               (SELECT count(*) FILTER (WHERE state = 'queued') AS waiting,
+                       count(*) FILTER (WHERE state = 'queued' AND plugin = $1) AS own_waiting,
+                       count(*) FILTER (WHERE state = 'running' AND plugin = $1) AS own_running
+                  FROM runs
+                 WHERE state IN ('queued', 'running')) AS busy
+         WHERE plugin = $1
+           AND is_installed
+        """,  # noqa: S608  columns of ours
+        plugin,
+    )
+    if row is None:
+        raise PluginNotInstalled(plugin)
+    return Standing(
+        _installation(row),
+        row["waiting"],
+        row["own_waiting"],
+        row["own_running"],
+        row["is_blocked"],
+    )
 
 
 async def list_installed(connection: Connection) -> list[Installation]:

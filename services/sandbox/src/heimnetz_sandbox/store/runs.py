@@ -82,22 +82,6 @@ async def find_by_key(connection: Connection, request: Request) -> tuple[str, st
     return None if row is None else (row["id"], row["request_sha256"])
 
 
-async def count_busy(connection: Connection, plugin: str) -> tuple[int, int, int]:
-    """How many wait: of all plugins, and of this one; and how many of this one are running."""
-    row = await connection.fetchrow(
-        """
-        SELECT count(*) FILTER (WHERE state = 'queued') AS together,
-               count(*) FILTER (WHERE state = 'queued' AND plugin = $1) AS own,
-               count(*) FILTER (WHERE state = 'running' AND plugin = $1) AS running
-          FROM runs
-         WHERE state IN ('queued', 'running')
-        """,
-        plugin,
-    )
-    assert row is not None
-    return row["together"], row["own"], row["running"]
-
-
 async def get(connection: Connection, run_id: str) -> Run:
     """Raises: RunNotFound."""
     row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM runs WHERE id = $1", run_id)  # noqa: S608
@@ -191,18 +175,25 @@ async def release(connection: Connection, run_id: str, owner: str, delay: timede
     )
 
 
-async def renew(connection: Connection, owner: str, lease: timedelta) -> dict[str, Outcome | None]:
-    """Our runs, and with what outcome somebody wants them stopped."""
+async def renew(
+    connection: Connection, owner: str, run_ids: Sequence[str], lease: timedelta
+) -> dict[str, Outcome | None]:
+    """Which of these are ours, and with what outcome somebody wants them stopped.
+
+    A run that is ours by the database alone, since a commit's answer was lost, is let expire.
+    """
     rows = await connection.fetch(
         """
         UPDATE runs
            SET lease_expires_at = clock_timestamp() + $2::interval
          WHERE state = 'running'
            AND lease_owner = $1
+           AND id = ANY($3::text[])
      RETURNING id, stop_outcome
         """,
         owner,
         lease,
+        list(run_ids),
     )
     return {
         row["id"]: Outcome(row["stop_outcome"]) if row["stop_outcome"] else None for row in rows

@@ -1,0 +1,150 @@
+"""Calls of plugins: to a container that waits, and from nothing; against the engine alone."""
+
+import contextlib
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+from benchmarks.figures import Figure, median, percentile
+
+from heimnetz_common import testing as servers
+from heimnetz_sandbox import testing
+from heimnetz_sandbox.testing import Stand
+
+IMAGE = testing.RUNTIME_IMAGE
+CAPS = (
+    "--network=none --read-only --cap-drop=ALL --security-opt=no-new-privileges --memory=128m "
+    "--memory-swap=128m --cpus=0.5 --pids-limit=64 --user=20000:20000 --log-driver=none "
+    "--tmpfs=/tmp:size=32m,noexec --ipc=none"
+).split()
+CODE = "def run(input, context):\n    return {}\n"
+CALLS = 40
+
+
+def measure() -> Iterator[Figure]:
+    """Sandbox and proxy as processes; PostgreSQL in a container, flushing as the stack's does."""
+    with _postgres() as url, tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        place = Path(folder)
+        place.chmod(0o711)
+        keys = place / "keys"
+        keys.mkdir()
+        ring = servers.KeyRing(keys)
+        bare = median([_docker_run() for _ in range(15)])
+        with testing.standing(place, url, ring, WARM_PER_PLUGIN="4") as stand:
+            yield from _warm(stand, bare)
+        with testing.standing(place, url, ring) as stand:
+            yield from _cold(stand, bare)
+
+
+@contextlib.contextmanager
+def _postgres() -> Iterator[str]:
+    port = servers.free_port()
+    command = (
+        "set -e; PATH=$PATH:/usr/lib/postgresql/17/bin; export PGDATA=/tmp/data; "
+        "initdb --auth=trust --username=postgres --encoding=UTF8 --locale=C.UTF-8 >/dev/null; "
+        "echo 'host all all all trust' >>$PGDATA/pg_hba.conf; "
+        "exec postgres -c listen_addresses='*' -c unix_socket_directories=/tmp"
+    )
+    image = servers.image_of("POSTGRES_IMAGE", "postgres:17-trixie")
+    started = subprocess.run(
+        [
+            *("docker", "run", "--detach", "--user", "postgres", "--entrypoint", "sh"),
+            *("--publish", f"127.0.0.1:{port}:5432", image, "-c", command),
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
+    url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+    try:
+        servers.wait_for_postgres(url)
+        yield url
+    finally:
+        subprocess.run(["docker", "rm", "-fv", started], check=False, capture_output=True)
+
+
+def _docker_run() -> float:
+    began = time.perf_counter()
+    subprocess.run(
+        ["docker", "run", "--rm", *CAPS, IMAGE, "python3", "-c", ""],
+        check=True,
+        capture_output=True,
+    )
+    return time.perf_counter() - began
+
+
+def _call(client: httpx.Client, plugin: str) -> float:
+    began = time.perf_counter()
+    answer = client.post(f"/v1/plugins/{plugin}/runs", json={"input": {}}).json()
+    spent = time.perf_counter() - began
+    assert answer["outcome"] == "ok", answer
+    return spent
+
+
+def _client(stand: Stand) -> httpx.Client:
+    headers = {**stand.keys.user("sandbox", "owner"), "prefer": "wait=60"}
+    return httpx.Client(base_url=stand.url, headers=headers, timeout=90)
+
+
+def _figure(stand: Stand, name: str) -> float:
+    for line in stand.client.get(f"{stand.url}/metrics").text.splitlines():
+        if line.startswith(f"{name} "):
+            return float(line.rpartition(" ")[2])
+    return 0.0
+
+
+def _cpu(stand: Stand) -> float:
+    assert stand.process.child is not None
+    fields = Path(f"/proc/{stand.process.child.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _warm(stand: Stand, bare: float) -> Iterator[Figure]:
+    stand.install("warm", CODE)
+    size = 'heimnetz_sandbox_pool_containers{plugin="warm"}'
+    calls = 'heimnetz_sandbox_pool_calls_total{start="cold"}'
+    spent, cpu = [], 0.0
+    with _client(stand) as client:
+        _call(client, "warm")
+        before = _figure(stand, calls)
+        for _ in range(CALLS):
+            # A call now and then: the pool is full again, and nothing else is going on.
+            servers.eventually_sync(lambda: _figure(stand, size) >= 1, 30)
+            time.sleep(1.0)
+            began = _cpu(stand)
+            spent.append(_call(client, "warm"))
+            cpu += _cpu(stand) - began
+        assert _figure(stand, calls) == before
+    peer = "docker run --rm with the same caps"
+    yield Figure(
+        f"call to a container that waits, p50 of {CALLS}, HTTP to recorded result",
+        median(spent) * 1000, "ms", (peer, bare * 1000), "0.02",
+    )  # fmt: skip
+    yield Figure("the same, p99", percentile(spent, 0.99) * 1000, "ms", (peer, bare * 1000), "0.1")
+    yield Figure("the sandbox's processor time for it", cpu / CALLS * 1000, "ms", to_reach="3")
+    yield Figure("memory of a container that waits", _idle_memory(stand), "MiB", to_reach="8")
+
+
+def _idle_memory(stand: Stand) -> float:
+    servers.eventually_sync(stand.containers, 30)
+    root = Path("/sys/fs/cgroup")
+    folder = root / "memory" / "docker" if (root / "memory").is_dir() else root / "system.slice"
+    taken = [
+        int(file.read_text())
+        for container in stand.containers()
+        for file in folder.glob(f"*{container}*/memory.[uc]*r*")
+        if file.name in ("memory.usage_in_bytes", "memory.current")
+    ]
+    return median(taken) / (1 << 20)
+
+
+def _cold(stand: Stand, bare: float) -> Iterator[Figure]:
+    stand.install("cold", CODE)
+    with _client(stand) as client:
+        spent = [_call(client, "cold") for _ in range(21)][1:]
+    peer = ("docker run --rm with the same caps", bare * 1000)
+    yield Figure("call from nothing, p50 of 20", median(spent) * 1000, "ms", peer)
