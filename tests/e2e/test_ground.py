@@ -229,6 +229,8 @@ def test_only_those_with_a_reason_have_a_way_out(
     assert {name for name, some in networks.items() if some - {"core", "none"}} == {
         "gateway",
         "alertmanager",
+        # For what plugins were granted.
+        "sandbox",
     }
     assert networks["certs"] == networks["engine-proxy"] == {"none"}
 

@@ -13,7 +13,8 @@ ONE_SHOTS = {"init", "migrate", "runtime-python", "builder"}
 # Why each is root stands beside it in the compose file.
 ROOT_USERS = {"init", "certs", "engine-proxy"}
 CAPABILITIES = {name: {"CHOWN", "FOWNER", "DAC_OVERRIDE"} for name in ("init", "certs")}
-WITH_A_WAY_OUT = {"gateway", "alertmanager"}
+# The sandbox for what plugins were granted; they have no network themselves.
+WITH_A_WAY_OUT = {"gateway", "alertmanager", "sandbox"}
 
 
 def resolve() -> dict[str, Any]:

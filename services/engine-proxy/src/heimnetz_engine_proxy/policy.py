@@ -18,8 +18,8 @@ SECCOMP_DIGESTS = frozenset(
 _MASKED = """/proc/acpi /proc/asound /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list
     /proc/timer_stats /proc/sched_debug /proc/scsi /sys/firmware /dev/mqueue"""
 _READONLY = "/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger"
-# The architecture page's largest caps; the engine's own processes take two more.
-MAX_MEMORY, MAX_NANO_CPUS, MAX_PROCESSES, MAX_OPEN_FILES = 1 << 30, 2_000_000_000, 514, 1024
+# The architecture page's largest caps; the runner and the engine take three processes more.
+MAX_MEMORY, MAX_NANO_CPUS, MAX_PROCESSES, MAX_OPEN_FILES = 1 << 30, 2_000_000_000, 515, 1024
 _TMPFS = re.compile(
     r"rw,noexec,nosuid,nodev,size=\d{1,10},nr_inodes=\d{1,7},mode=0?700,uid=\d{4,5},gid=\d{4,5}"
 )

@@ -26,6 +26,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
+sys.path.append("/opt/heimnetz")
+import forwarding
+
 PROTOCOL = 1
 SOCKET = "/run/heimnetz/runner.sock"
 OUT = Path("/out")
@@ -106,7 +109,6 @@ class Worker:
 
     def find_function(self) -> Any:
         sys.path[:0] = [folder for folder in SEARCHED if Path(folder).is_dir()]
-        sys.path.append("/opt/heimnetz")
         module, _, name = self.load["entry_point"].partition(":")
         return getattr(importlib.import_module(module), name)
 
@@ -147,7 +149,7 @@ def become_worker(load: dict[str, Any], ends: dict[str, tuple[int, int]]) -> NoR
         os.closerange(first, last)
     set_dumpable(1)
     os.environ.clear()
-    os.environ.update(ENVIRONMENT)
+    os.environ.update(ENVIRONMENT | forwarding.VARIABLES)
     os.chdir(TMP)
     sys.argv = ["plugin"]
     Worker(load, calls, answers).live()
@@ -168,7 +170,9 @@ class Supervisor:
         self.send({"type": "hello", "protocol": PROTOCOL, "runtime": sys.version.split()[0]})
         load = json.loads(first_frame(self.connection.recv, self.incoming))
         self.answers.max_bytes = load["max_frame_bytes"]
+        listener = forwarding.listen()
         worker = self.start(load)
+        forwarding.start(listener)
         watch = os.pidfd_open(worker)
         self.selector.register(watch, selectors.EVENT_READ, "end")
         self.selector.register(self.connection, selectors.EVENT_READ, "sandbox")

@@ -26,6 +26,7 @@ from heimnetz_sandbox.engine import Engine
 from heimnetz_sandbox.errors import EngineDown
 from heimnetz_sandbox.folders import Folders
 from heimnetz_sandbox.model import MAX_FILES_BYTES, MAX_INPUT_BYTES, Installation, Outcome
+from heimnetz_sandbox.observing import Observing
 from heimnetz_sandbox.pooling import Pool
 from heimnetz_sandbox.preparing import Preparer
 from heimnetz_sandbox.projecting import Cancelling
@@ -78,6 +79,7 @@ class Sandbox:
             stack="",
             instance=self._instance,
             start_seconds=settings.start_seconds,
+            observing=Observing(self._database),
         )
         assert set(self._place.images) == set(runtimes.BY_NAME)
         self._sealer = sealer

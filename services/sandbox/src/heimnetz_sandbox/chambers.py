@@ -14,11 +14,14 @@ from typing import Any
 
 from heimnetz_common.logs import get_logger
 from heimnetz_sandbox import cgroups, containers, metrics, runtimes
+from heimnetz_sandbox.broker.rules import Rules, read_near
+from heimnetz_sandbox.broker.serving import Attempt, Broker
 from heimnetz_sandbox.conversing import Conversation, Violation
 from heimnetz_sandbox.engine import Ending, Engine
 from heimnetz_sandbox.errors import EngineDown
 from heimnetz_sandbox.folders import Folders
 from heimnetz_sandbox.model import InputFile, Installation, Outcome, Program
+from heimnetz_sandbox.observing import Observing
 from heimnetz_sandbox.recording import Log, Masker
 
 log = get_logger(__name__)
@@ -35,6 +38,7 @@ class Place:
     stack: str
     instance: str
     start_seconds: float
+    observing: Observing
 
 
 class EndedEarly(Exception):
@@ -67,6 +71,8 @@ class Chamber:
         self.load_seconds = 0.0
         self._folder: Path | None = None
         self._server: asyncio.Server | None = None
+        self._broker: Broker | None = None
+        self._untold: set[asyncio.Task[None]] = set()
         self._writer: asyncio.StreamWriter | None = None
 
     async def open(
@@ -95,6 +101,7 @@ class Chamber:
         path = self._folder / "socket" / "runner.sock"
         self._server = await asyncio.start_unix_server(accept, str(path), limit=1 << 18)
         path.chmod(0o666)
+        await self._open_broker(self._folder / "socket" / "broker.sock")
         self.container = await place.engine.create(*await self._document())
         began = time.perf_counter()
         await place.engine.start(self.container)
@@ -111,6 +118,24 @@ class Chamber:
             await self.talk.hear_hello()
         except EOFError as error:
             raise Violation("the runner ended before it began") from error
+
+    async def _open_broker(self, path: Path) -> None:
+        """Also for a plugin without a grant, so that what it tries is told."""
+        rules = Rules(self.installation.grants.network, read_near())
+        self._broker = Broker(self.installation.plugin, rules, say=self._note, tell=self._observe)
+        await self._broker.open(path)
+
+    def _note(self, text: str) -> None:
+        self.log.note(text)
+
+    def _observe(self, attempt: Attempt) -> None:
+        installation, masked = self.installation, self.log.masker.mask(attempt.target)
+        telling = self._place.observing.connected(
+            installation.plugin, installation.version, masked, is_granted=attempt.is_granted
+        )
+        task = asyncio.create_task(telling)
+        self._untold.add(task)
+        task.add_done_callback(self._untold.discard)
 
     async def load(self) -> bool:
         """Whether the plugin is loaded; otherwise the talk's evidence has what it said."""
@@ -134,8 +159,9 @@ class Chamber:
 
     async def close(self) -> None:
         """The runner ends when we hang up, and with it everything in the container."""
-        if self._server is not None:
-            self._server.close()
+        for server in (self._server, self._broker):
+            if server is not None:
+                server.close()
         if self._writer is not None:
             self._writer.transport.abort()
         if self.container is not None:

@@ -1,7 +1,7 @@
 """What the sandbox hears. It believes the registry, and reads no more than it needs."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -18,6 +18,7 @@ class InstallationChanged(EventData):
     version: str
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     triggers: dict[str, Any] = Field(default_factory=dict)
+    grants: list[Annotated[str, Field(max_length=400)]] = Field(default_factory=list)
 
 
 class InstallationRemoved(EventData):
@@ -55,6 +56,7 @@ def subscriptions(wake_preparer: Callable[[], None]) -> tuple[Subscription, ...]
                 version=data.version,
                 sha256=data.sha256,
                 triggers=data.triggers,
+                grants=data.grants,
                 at=event.time,
             )
             wake_preparer()

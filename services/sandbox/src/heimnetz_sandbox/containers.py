@@ -86,8 +86,9 @@ def plugin(
             "Memory": limits.memory_bytes,
             "MemorySwap": limits.memory_bytes,
             "NanoCpus": int(limits.cpus * 1e9),
-            # Two more for the supervisor and for what the engine itself has in there at the start.
-            "PidsLimit": limits.processes + 2,
+            # Three more: for the supervisor, for its thread that accepts connections, and for what
+            # the engine itself has in there at the start.
+            "PidsLimit": limits.processes + 3,
             # When the host runs short, a plugin goes before anything else does.
             "OomScoreAdj": 500,
             "Ulimits": _ulimits(limits.open_files, max(limits.tmp_bytes, limits.output_bytes)),

@@ -29,3 +29,15 @@ class RunFinished(EventData):
     outcome: Outcome
     duration_seconds: float
     peak_memory_bytes: int | None
+
+
+class BehaviourObserved(EventData):
+    """A plugin did, or tried without a grant, what it never had before. `kind` is `connect`."""
+
+    name: ClassVar[str] = "behaviour.observed.v1"
+
+    plugin: str
+    version: str
+    kind: str
+    target: str
+    is_granted: bool

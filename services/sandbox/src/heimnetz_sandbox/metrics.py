@@ -56,5 +56,15 @@ POOL_CALLS = Counter(
     "Runs by whether a container waited for them (warm) or was made (cold).",
     ["start"],
 )
+BROKER_ATTEMPTS = Counter(
+    "heimnetz_sandbox_broker_attempts_total",
+    "Connections that plugins asked for, by verdict.",
+    ["plugin", "verdict"],
+)
+BROKER_BYTES = Counter(
+    "heimnetz_sandbox_broker_bytes_total",
+    "Bytes that plugins sent and received.",
+    ["plugin", "direction"],
+)
 BUILDS = Counter("heimnetz_sandbox_builds_total", "Dependency builds by outcome.", ["outcome"])
 MASKED = Counter("heimnetz_sandbox_secrets_masked_total", "Secrets masked in logs.", ["plugin"])

@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from heimnetz_manifest import Grants
 from heimnetz_sandbox.errors import InvalidFile
 
 FIRST_PLUGIN_UID = 20_000
@@ -107,6 +108,7 @@ class Installation:
     sha256: str
     number: int
     triggers: Mapping[str, Any]
+    grants: Grants = field(default_factory=Grants)
     is_installed: bool = True
     program: Program | None = None
     failure: str | None = None

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -26,9 +26,16 @@ async def change(
     sha256: str,
     triggers: dict[str, Any],
     at: datetime,
+    grants: Sequence[str] = (),
 ) -> None:
     await installations.announce(
-        connection, plugin=plugin, version=version, sha256=sha256, triggers=triggers, at=at
+        connection,
+        plugin=plugin,
+        version=version,
+        sha256=sha256,
+        triggers=triggers,
+        grants=grants,
+        at=at,
     )
 
 

@@ -102,6 +102,10 @@ class Log:
         """A line of our own, which the bound does not hit."""
         self.pending.append(LogLine(datetime.now(UTC), "sandbox", text))
 
+    def note(self, text: str) -> None:
+        """As `say`, of what the plugin named: masked, and nothing a terminal obeys."""
+        self.say(visible(self.masker.mask(text))[:MAX_LINE_CHARACTERS])
+
     def _add(self, stream: str, line: str) -> None:
         if self.is_truncated:
             return

@@ -32,7 +32,7 @@ import pytest
 from heimnetz_common.database import Database
 from heimnetz_common.sealing import generate_key
 from heimnetz_common.testing import KeyRing, eventually_sync, free_port, fresh_database_url
-from heimnetz_manifest import pack
+from heimnetz_manifest import Grants, pack, read_package
 from heimnetz_sandbox import projecting
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -63,6 +63,11 @@ def package(name: str, code: str, files: dict[str, str] | None = None, **manifes
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")
         return pack(Path(folder))
+
+
+def _asked(data: bytes) -> list[str]:
+    """Everything that the package asks for: the owner of the tests grants it."""
+    return Grants.all_of(read_package(data).manifest.permissions).sorted()
 
 
 class Registry:
@@ -184,6 +189,7 @@ class Stand:
     def install_bytes(
         self, name: str, data: bytes, configuration: Any = None, triggers: Any = None
     ) -> str:
+        grants = _asked(data)
         self.registry.packages[name, "1.0.0"] = data
         self.registry.configurations[name] = configuration or {}
         sha256 = hashlib.sha256(data).hexdigest()
@@ -194,6 +200,7 @@ class Stand:
                 version="1.0.0",
                 sha256=sha256,
                 triggers=triggers or {},
+                grants=grants,
                 at=datetime.now(UTC),
             )
         )

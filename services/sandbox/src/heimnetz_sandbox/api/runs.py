@@ -16,12 +16,12 @@ from heimnetz_common.routing import router
 from heimnetz_common.telemetry import current_trace
 from heimnetz_common.tokens import Principal
 from heimnetz_sandbox.api import requests
-from heimnetz_sandbox.api.schemas import RunPage, RunRequest, RunView
+from heimnetz_sandbox.api.schemas import Behaviour, RunPage, RunRequest, RunView
 from heimnetz_sandbox.asking import Queue
 from heimnetz_sandbox.errors import RunFinished
 from heimnetz_sandbox.model import LogLine, Outcome, Request, State, Trigger
 from heimnetz_sandbox.projecting import Cancelling
-from heimnetz_sandbox.store import outputs, runs
+from heimnetz_sandbox.store import observed, outputs, runs
 from heimnetz_sandbox.watching import Look, Watch
 
 MAY_RUN: Rule = require("operator")
@@ -83,6 +83,12 @@ def routes(database: Database, queue: Queue, watch: Watch, cancelling: Cancellin
             response.status_code = 202
         response.headers["location"] = f"/v1/runs/{look.run.id}"
         return RunView.of(look)
+
+    @api.get("/v1/plugins/{plugin}/behaviour", dependencies=[Depends(EVERYONE)])
+    async def get_behaviour(plugin: PluginInPath) -> Behaviour:
+        """What the plugin did or tried at least once, newest first."""
+        async with database.connection() as connection:
+            return Behaviour.of(await observed.list_of(connection, plugin))
 
     @api.get("/v1/runs", dependencies=[Depends(EVERYONE)])
     async def list_runs(

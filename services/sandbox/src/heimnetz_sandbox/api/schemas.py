@@ -1,5 +1,7 @@
 """What goes over the wire."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Self
 
@@ -7,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from heimnetz_common import strictjson
 from heimnetz_common.routing import StrictBody
+from heimnetz_sandbox.store.observed import Seen
 from heimnetz_sandbox.watching import Look
 
 
@@ -73,3 +76,19 @@ class RunView(BaseModel):
 class RunPage(BaseModel):
     items: list[RunView]
     next_cursor: str | None
+
+
+class Observed(BaseModel):
+    kind: str
+    target: str
+    is_granted: bool
+    version: str
+    seen_at: datetime
+
+
+class Behaviour(BaseModel):
+    items: list[Observed]
+
+    @classmethod
+    def of(cls, seen: Sequence[Seen]) -> Self:
+        return cls(items=[Observed(**asdict(one)) for one in seen])

@@ -6,6 +6,7 @@ from typing import Any
 import asyncpg
 
 from heimnetz_common.database import Connection
+from heimnetz_manifest import Grants
 from heimnetz_sandbox.errors import PluginNotInstalled
 from heimnetz_sandbox.model import Installation, Limits, Program
 
@@ -22,17 +23,20 @@ async def announce(
     version: str,
     sha256: str,
     triggers: dict[str, Any],
+    grants: Sequence[str] = (),
     at: datetime,
 ) -> bool:
     """Whether the announcement is news; an older one than what is known changes nothing."""
     row = await connection.fetchrow(
         """
-        INSERT INTO installations (plugin, version, sha256, triggers, is_installed, announced_at)
-        VALUES ($1, $2, $3, $4, true, $5)
+        INSERT INTO installations (plugin, version, sha256, triggers, is_installed, announced_at,
+                                   grants)
+        VALUES ($1, $2, $3, $4, true, $5, $6)
             ON CONFLICT ON CONSTRAINT installations_key DO UPDATE
            SET version = excluded.version,
                sha256 = excluded.sha256,
                triggers = excluded.triggers,
+               grants = excluded.grants,
                is_installed = true,
                announced_at = excluded.announced_at,
                configuration = NULL,
@@ -45,6 +49,7 @@ async def announce(
         sha256,
         triggers,
         at,
+        list(grants),
     )
     return row is not None
 
@@ -113,8 +118,8 @@ async def find_block(connection: Connection, plugin: str, version: str) -> str |
 
 
 _COLUMNS = """
-    plugin, number, version, sha256, triggers, is_installed, prepared_sha256, program, failure,
-    configuration
+    plugin, number, version, sha256, triggers, grants, is_installed, prepared_sha256, program,
+    failure, configuration
 """
 
 
@@ -252,6 +257,7 @@ def _installation(row: asyncpg.Record) -> Installation:
         sha256=row["sha256"],
         number=row["number"],
         triggers=row["triggers"],
+        grants=Grants(row["grants"]),
         is_installed=row["is_installed"],
         program=program,
         failure=row["failure"],

@@ -1,0 +1,1 @@
+"""A plugin's only way to anything outside its container, by grant."""

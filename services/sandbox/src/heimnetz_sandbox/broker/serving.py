@@ -1,0 +1,406 @@
+"""A proxy on a Unix socket of one container's own: CONNECT for anything, http:// in full form.
+
+Who speaks is known by the socket, so that nothing that the plugin says of itself is believed. Names
+are resolved here, once a connection, and the address that was checked is the one connected to.
+"""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import h11
+
+from heimnetz_common.logs import get_logger
+from heimnetz_manifest import Destination
+from heimnetz_sandbox import metrics
+from heimnetz_sandbox.broker import hello
+from heimnetz_sandbox.broker.rules import Refused, Rules, Target, parse
+
+HEAD_SECONDS = 10.0
+CONNECT_SECONDS = 10.0
+IDLE_SECONDS = 60.0
+MAX_HEAD_BYTES = 16 * 1024
+HEAD_CHUNK_BYTES = 4 * 1024
+CHUNK_BYTES = 64 * 1024
+# Connections beyond the cap, as a factor, that are told why and not only closed.
+PATIENCE = 4
+STATUS = {
+    "malformed": 400,
+    "not_granted": 403,
+    "bad_address": 403,
+    "wrong_name": 403,
+    "unreachable": 502,
+    "capped": 429,
+}
+_HOP_BY_HOP = frozenset(
+    b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer "
+    b"transfer-encoding upgrade".split()
+)
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """Of one container; `byte_count` is both directions together."""
+
+    connections: int = 32
+    attempts: int = 2000
+    byte_count: int = 512 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    target: str
+    is_granted: bool
+
+
+class Broker:
+    """`say` puts a line into the run's log; `tell` hears of each attempt."""
+
+    def __init__(
+        self,
+        plugin: str,
+        rules: Rules,
+        *,
+        say: Callable[[str], None],
+        tell: Callable[[Attempt], None],
+        caps: Caps | None = None,
+    ) -> None:
+        self._plugin = plugin
+        self._rules = rules
+        self._say = say
+        self._tell = tell
+        self._caps = caps or Caps()
+        self._attempts = 0
+        self._bytes = 0
+        self._open: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    async def open(self, path: Path) -> None:
+        self._server = await asyncio.start_unix_server(self._accept, str(path), limit=CHUNK_BYTES)
+        path.chmod(0o666)
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for task in self._open:
+            task.cancel()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        if len(self._open) >= self._caps.connections * PATIENCE:
+            writer.close()
+            return
+        self._open.add(task)
+        try:
+            await self._serve(reader, writer)
+        except (OSError, EOFError, TimeoutError, asyncio.CancelledError):
+            pass
+        finally:
+            self._open.discard(task)
+            # What was said last is sent on; the container's end takes the rest.
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talk = _Talk(reader, writer)
+        wanted = "a connection"
+        try:
+            request = await talk.read_head()
+            if len(self._open) > self._caps.connections:
+                raise Refused("capped", f"more than {self._caps.connections} connections at once")
+            self._attempts += 1
+            if self._attempts > self._caps.attempts:
+                raise Refused("capped", f"more than {self._caps.attempts} connections in all")
+            target = _target(request)
+            wanted = str(target)
+            upstream = await self._connect(target)
+        except Refused as refusal:
+            self._count(refusal.verdict, wanted, str(refusal))
+            await talk.refuse(STATUS[refusal.verdict], str(refusal))
+            return
+        self._count("allowed", wanted)
+        pipes = _Pipes(reader, writer, *upstream, self._take)
+        try:
+            if request.method == b"CONNECT":
+                await talk.accept()
+                await pipes.tunnel(talk.unread(), lambda data: _check_name(target, data))
+            else:
+                await talk.pass_on(request, target, pipes)
+        except Refused as refusal:
+            self._count(refusal.verdict, wanted, str(refusal))
+        finally:
+            upstream[1].transport.abort()
+
+    def _count(self, verdict: str, wanted: str, why: str = "") -> None:
+        metrics.BROKER_ATTEMPTS.labels(self._plugin, verdict).inc()
+        if verdict == "allowed":
+            log.info("egress", plugin=self._plugin, target=wanted, verdict=verdict)
+            self._say(f"connected to {wanted}")
+            self._tell(Attempt(wanted, is_granted=True))
+        else:
+            # What was not granted may be anything, a secret as a name included.
+            log.info("egress", plugin=self._plugin, verdict=verdict)
+            self._say(f"refused: {why}")
+        if verdict in ("not_granted", "bad_address", "wrong_name"):
+            self._tell(Attempt(wanted, is_granted=False))
+
+    def _take(self, count: int, direction: str) -> None:
+        """Raises: Refused."""
+        self._bytes += count
+        metrics.BROKER_BYTES.labels(self._plugin, direction).inc(count)
+        if self._bytes > self._caps.byte_count:
+            raise Refused("capped", f"more than {self._caps.byte_count:,} bytes in all")
+
+    async def _connect(self, target: Target) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Raises: Refused."""
+        destination = self._rules.find(target)
+        failure = "it does not answer"
+        for address in await self._resolve(target, destination):
+            try:
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    return await asyncio.open_connection(str(address), target.port)
+            except TimeoutError:
+                failure = "it does not answer"
+            except OSError as error:
+                failure = (error.strerror or "it refuses").lower()
+        raise Refused("unreachable", f"{target} cannot be reached: {failure}")
+
+    async def _resolve(
+        self, target: Target, destination: Destination
+    ) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+        """Addresses that may be connected to, one at least. Raises: Refused."""
+        if target.address is not None:
+            return [self._rules.check(target, destination, target.address)]
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+        except (OSError, TimeoutError, UnicodeError) as error:
+            raise Refused("unreachable", f"{target.host} has no address") from error
+        allowed = []
+        refusal: Refused | None = None
+        for *_, place in found:
+            try:
+                address = ipaddress.ip_address(str(place[0]).partition("%")[0])
+                allowed.append(self._rules.check(target, destination, address))
+            except Refused as error:
+                refusal = error
+        if not allowed:
+            raise refusal or Refused("unreachable", f"{target.host} has no address")
+        return allowed
+
+
+def _target(request: h11.Request) -> Target:
+    """What the request is for. Raises: Refused."""
+    text = request.target.decode("ascii", "replace")
+    if request.method == b"CONNECT":
+        return parse(text)
+    try:
+        parts = urlsplit(text)
+        port = parts.port or 80
+    except ValueError as error:
+        raise Refused("malformed", "the target is no URL") from error
+    if parts.scheme != "http" or "@" in parts.netloc or not parts.hostname:
+        raise Refused("malformed", "ask for http://host/… in full, or CONNECT host:port")
+    target = parse(f"{parts.netloc.removesuffix(f':{port}')}:{port}")
+    hosts = [value.decode("latin-1") for name, value in request.headers if name == b"host"]
+    if hosts != [parts.netloc]:
+        raise Refused("wrong_name", f"the header names {str(hosts)[:100]}, the URL {target.host}")
+    return target
+
+
+def _check_name(target: Target, data: bytes) -> bool:
+    """Whether the first bytes are whole and in order. Raises: Refused."""
+    if not hello.is_tls(data):
+        return True
+    try:
+        name = hello.server_name(data)
+    except hello.NotWhole:
+        return False
+    except hello.Malformed as error:
+        raise Refused("wrong_name", f"{target}: a TLS greeting that cannot be read") from error
+    if name != (target.host if target.address is None else None):
+        raise Refused("wrong_name", f"TLS asks for {str(name)[:100]!a}, the connection {target}")
+    return True
+
+
+class _Talk:
+    """The plugin's side, as an HTTP server sees it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
+
+    async def read_head(self) -> h11.Request:
+        """Raises: Refused, EOFError, TimeoutError."""
+        try:
+            async with asyncio.timeout(HEAD_SECONDS):
+                while (event := self._http.next_event()) is h11.NEED_DATA:
+                    await self._feed(HEAD_CHUNK_BYTES)
+        except h11.RemoteProtocolError as error:
+            raise Refused("malformed", f"no request that can be read: {error}") from error
+        if isinstance(event, h11.Request):
+            self._check_body(event)
+            return event
+        raise EOFError
+
+    def _check_body(self, request: h11.Request) -> None:
+        """Raises: Refused."""
+        if request.method == b"CONNECT":
+            try:
+                is_bare = isinstance(self._http.next_event(), h11.EndOfMessage)
+            except h11.RemoteProtocolError:
+                is_bare = False
+            if not is_bare:
+                raise Refused("malformed", "CONNECT has no body")
+
+    async def _feed(self, most: int = CHUNK_BYTES) -> None:
+        data = await self._reader.read(most)
+        if not data and self._http.their_state is h11.IDLE:
+            raise EOFError
+        self._http.receive_data(data)
+
+    async def accept(self) -> None:
+        answer = self._http.send(h11.Response(status_code=200, headers=[], reason=b"Connected"))
+        await self._write(answer)
+
+    def unread(self) -> bytes:
+        return bytes(self._http.trailing_data[0])
+
+    async def refuse(self, status: int, text: str) -> None:
+        body = f"Heimnetz refuses this connection: {text}\n".encode()
+        headers = [
+            ("content-type", "text/plain; charset=utf-8"),
+            ("content-length", str(len(body))),
+            ("connection", "close"),
+        ]
+        with suppress(h11.LocalProtocolError):
+            head = self._http.send(h11.Response(status_code=status, headers=headers))
+            end = self._http.send(h11.Data(data=body)) or b""
+            await self._write((head or b"") + end)
+
+    async def pass_on(self, request: h11.Request, target: Target, pipes: "_Pipes") -> None:
+        """One request, rewritten for the server, and its answer; then the connection closes.
+
+        Raises: Refused.
+        """
+        parts = urlsplit(request.target.decode("ascii"))
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        kept = [pair for pair in request.headers if pair[0] not in _HOP_BY_HOP]
+        chunked = any(name == b"transfer-encoding" for name, _ in request.headers)
+        if chunked:
+            kept.append((b"transfer-encoding", b"chunked"))
+        kept.append((b"connection", b"close"))
+        server = h11.Connection(h11.CLIENT)
+        await pipes.send(
+            server.send(h11.Request(method=request.method, target=path, headers=kept)) or b""
+        )
+        answering = asyncio.create_task(pipes.receive_all())
+        try:
+            while True:
+                event = self._http.next_event()
+                if event is h11.NEED_DATA:
+                    async with asyncio.timeout(IDLE_SECONDS):
+                        await self._feed()
+                elif isinstance(event, h11.Data | h11.EndOfMessage):
+                    await pipes.send(server.send(event) or b"")
+                    if isinstance(event, h11.EndOfMessage):
+                        break
+                else:
+                    return
+            await answering
+        except h11.RemoteProtocolError as error:
+            raise Refused("malformed", f"{target}: a body that cannot be read") from error
+        finally:
+            answering.cancel()
+
+    async def _write(self, data: bytes | None) -> None:
+        self._writer.write(data or b"")
+        async with asyncio.timeout(IDLE_SECONDS):
+            await self._writer.drain()
+
+
+class _Pipes:
+    """Bytes between the plugin and a server; `take` counts them, and ends what is too much."""
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        server_reader: asyncio.StreamReader,
+        server_writer: asyncio.StreamWriter,
+        take: Callable[[int, str], None],
+    ) -> None:
+        self._reader, self._writer = reader, writer
+        self._server_reader, self._server_writer = server_reader, server_writer
+        self._take = take
+        self._last = asyncio.get_running_loop().time()
+
+    async def send(self, data: bytes) -> None:
+        """Raises: Refused."""
+        self._take(len(data), "sent")
+        self._server_writer.write(data)
+        async with asyncio.timeout(IDLE_SECONDS):
+            await self._server_writer.drain()
+
+    async def receive_all(self) -> None:
+        """Until the server has said everything. Raises: Refused."""
+        while data := await self._read(self._server_reader):
+            self._take(len(data), "received")
+            self._writer.write(data)
+            async with asyncio.timeout(IDLE_SECONDS):
+                await self._writer.drain()
+
+    async def tunnel(self, first: bytes, is_in_order: Callable[[bytes], bool]) -> None:
+        """Both ways until both have ended. Raises: Refused, TimeoutError, OSError."""
+        ways = {
+            asyncio.create_task(self._receive_and_close()),
+            asyncio.create_task(self._send_all(first, is_in_order)),
+        }
+        try:
+            done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_EXCEPTION)
+            for way in done:
+                way.result()
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+
+    async def _receive_and_close(self) -> None:
+        await self.receive_all()
+        self._writer.write_eof()
+
+    async def _send_all(self, first: bytes, is_in_order: Callable[[bytes], bool]) -> None:
+        data = first or await self._read(self._reader)
+        while data and not is_in_order(data):
+            more = await self._read(self._reader)
+            if not more:
+                break
+            data += more
+        while data:
+            await self.send(data)
+            data = await self._read(self._reader)
+        with suppress(OSError):
+            self._server_writer.write_eof()
+
+    async def _read(self, reader: asyncio.StreamReader) -> bytes:
+        """Raises: TimeoutError, when nothing came from either side."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                async with asyncio.timeout(IDLE_SECONDS):
+                    data = await reader.read(CHUNK_BYTES)
+            except TimeoutError:
+                if loop.time() - self._last > IDLE_SECONDS:
+                    raise
+            else:
+                self._last = loop.time()
+                return data

@@ -1,0 +1,43 @@
+"""What plugins did or tried for the first time: kept, and announced once."""
+
+from collections import OrderedDict
+
+from heimnetz_common import outbox
+from heimnetz_common.database import Database
+from heimnetz_common.errors import HeimnetzError
+from heimnetz_common.logs import get_logger
+from heimnetz_sandbox.events import BehaviourObserved
+from heimnetz_sandbox.store import observed
+
+MAX_TARGET_CHARACTERS = 300
+# A plugin that tries more has been told of often enough.
+MAX_PER_PLUGIN = 500
+_MAX_REMEMBERED = 4096
+
+log = get_logger(__name__)
+
+
+class Observing:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        # Spares the database what it knows.
+        self._known: OrderedDict[tuple[str, str, bool], None] = OrderedDict()
+
+    async def connected(self, plugin: str, version: str, target: str, *, is_granted: bool) -> None:
+        target = target[:MAX_TARGET_CHARACTERS].replace("\0", "")
+        key = (plugin, target, is_granted)
+        if key in self._known:
+            return
+        event = BehaviourObserved(
+            plugin=plugin, version=version, kind="connect", target=target, is_granted=is_granted
+        )
+        try:
+            async with self._database.transaction() as connection:
+                if await observed.add(connection, event, most=MAX_PER_PLUGIN):
+                    await outbox.append(connection, event, service="sandbox", subject=plugin)
+        except HeimnetzError as error:
+            log.warning("observation_lost", plugin=plugin, reason=error.detail)
+            return
+        self._known[key] = None
+        if len(self._known) > _MAX_REMEMBERED:
+            self._known.popitem(last=False)

@@ -1,0 +1,359 @@
+"""The way out: in the test's own process for every refusal, then from a real container."""
+
+import asyncio
+import socket
+import ssl
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from heimnetz_common.testing import KeyRing, free_port
+from heimnetz_init import issuing
+from heimnetz_manifest import Destination
+from heimnetz_sandbox.broker.rules import Rules
+from heimnetz_sandbox.broker.serving import Attempt, Broker, Caps
+from heimnetz_sandbox.testing import Stand, package, standing
+
+pytestmark = pytest.mark.engine
+
+
+def own_address() -> str:
+    """One of this machine that is neither loopback nor unreachable from it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        # Nothing is sent: this only asks the routing table.
+        probe.connect(("192.0.2.1", 9))
+        return str(probe.getsockname()[0])
+
+
+@dataclass
+class Server:
+    """Answers each request with its own bytes; keeps what came."""
+
+    address: str
+    port: int
+    requests: list[bytes] = field(default_factory=list)
+
+    @property
+    def place(self) -> str:
+        return f"{self.address}:{self.port}"
+
+
+@asynccontextmanager
+async def serving(tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
+    server = Server(own_address(), 0)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            server.requests.append(head)
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello")
+            await writer.drain()
+        except (OSError, EOFError):
+            pass
+        finally:
+            writer.close()
+
+    listening = await asyncio.start_server(answer, server.address, 0, ssl=tls)
+    server.port = listening.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        listening.close()
+
+
+@dataclass
+class Way:
+    """A broker and what it said."""
+
+    path: Path
+    said: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+    def hear(self, attempt: Attempt) -> None:
+        if not attempt.is_granted:
+            self.refused.append(attempt.target)
+
+    async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_unix_connection(str(self.path))
+
+    async def ask(self, request: bytes) -> bytes:
+        """Everything that comes back until the connection is closed."""
+        reader, writer = await self.open()
+        writer.write(request)
+        async with asyncio.timeout(20):
+            answer = await reader.read()
+        writer.close()
+        return answer
+
+
+@pytest.fixture
+def way(tmp_path: Path) -> Callable[..., Any]:
+    @asynccontextmanager
+    async def make(*grants: str, caps: Caps | None = None) -> AsyncIterator[Way]:
+        way = Way(tmp_path / "broker.sock")
+        rules = Rules(tuple(Destination.parse(text) for text in grants))
+        broker = Broker("p", rules, say=way.said.append, tell=way.hear, caps=caps)
+        await broker.open(way.path)
+        try:
+            yield way
+        finally:
+            broker.close()
+
+    return make
+
+
+def status(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/1.1 ") else 0
+
+
+async def test_a_request_in_full_form_reaches_what_is_granted(way: Any) -> None:
+    async with serving() as server, way(server.place) as out:
+        answer = await out.ask(
+            f"GET http://{server.place}/a?b=c HTTP/1.1\r\nHost: {server.place}\r\n"
+            "Proxy-Authorization: x\r\n\r\n".encode()
+        )
+
+    assert answer.endswith(b"hello")
+    (head,) = server.requests
+    assert head.startswith(b"GET /a?b=c HTTP/1.1\r\n")
+    assert b"proxy-authorization" not in head.lower()
+    assert out.said == [f"connected to {server.place}"]
+
+
+async def test_a_tunnel_carries_bytes_both_ways(way: Any) -> None:
+    async with serving() as server, way(server.place) as out:
+        answer = await out.ask(
+            f"CONNECT {server.place} HTTP/1.1\r\nHost: {server.place}\r\n\r\n"
+            "GET / HTTP/1.1\r\n\r\n".encode()
+        )
+
+    assert status(answer) == 200
+    assert answer.endswith(b"hello")
+
+
+@pytest.mark.parametrize(
+    ("request_text", "expected", "is_told"),
+    [
+        ("CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n", 403, True),
+        ("GET http://example.org/ HTTP/1.1\r\nHost: example.org\r\n\r\n", 403, True),
+        ("GET http://127.0.0.1:80/ HTTP/1.1\r\nHost: 127.0.0.1:80\r\n\r\n", 403, True),
+        ("CONNECT EXAMPLE.org:443 HTTP/1.1\r\nHost: x\r\n\r\n", 400, False),
+        ("GET http://PLACE/ HTTP/1.1\r\nHost: example.org\r\n\r\n", 403, True),
+        ("GET http://u:p@PLACE/ HTTP/1.1\r\nHost: PLACE\r\n\r\n", 400, False),
+        ("GET https://PLACE/ HTTP/1.1\r\nHost: PLACE\r\n\r\n", 400, False),
+        ("GET / HTTP/1.1\r\nHost: PLACE\r\n\r\n", 400, False),
+        ("GET http://PLACE/ HTTP/1.1\nHost PLACE\n\n", 400, False),
+        (
+            "POST http://PLACE/ HTTP/1.1\r\nHost: PLACE\r\nContent-Length: 3\r\n"
+            "Content-Length: 4\r\n\r\nabc",
+            400,
+            False,
+        ),
+        ("CONNECT PLACE HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", 400, False),
+        ("\x16\x03\x01\x00\x05hello\r\n\r\n", 400, False),
+        (f"GET http://PLACE/{'a' * 40_000} HTTP/1.1\r\nHost: PLACE\r\n\r\n", 400, False),
+    ],
+)
+async def test_what_is_not_granted_or_not_plain_is_refused_and_told(
+    way: Any, request_text: str, expected: int, is_told: bool
+) -> None:
+    async with serving() as server, way(server.place) as out:
+        answer = await out.ask(request_text.replace("PLACE", server.place).encode())
+
+    assert status(answer) == expected
+    assert b"Heimnetz refuses" in answer
+    assert server.requests == []
+    assert len(out.said) == 1
+    assert bool(out.refused) is is_told
+
+
+async def test_a_second_request_on_one_connection_is_not_passed_on(way: Any) -> None:
+    async with serving() as server, way(server.place) as out:
+        one = f"GET http://{server.place}/1 HTTP/1.1\r\nHost: {server.place}\r\n\r\n"
+        other = "GET http://example.org/2 HTTP/1.1\r\nHost: example.org\r\n\r\n"
+        answer = await out.ask((one + other).encode())
+
+    assert answer.count(b"HTTP/1.1 200") == 1
+    assert len(server.requests) == 1
+
+
+async def test_a_name_is_resolved_once_and_the_checked_address_is_the_connected_one(
+    way: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def lookup(host: str, port: int, **_: Any) -> list[Any]:
+        asked.append(host)
+        # First a public one, which nobody answers for here; then what an attacker would like.
+        address = "192.0.2.1" if len(asked) > 1 else "127.0.0.1"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", lookup, raising=False)
+    async with way("rebinding.example.org:80") as out:
+        answer = await out.ask(b"CONNECT rebinding.example.org:80 HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    assert status(answer) == 403
+    assert asked == ["rebinding.example.org"]
+    assert "127.0.0.1" in out.said[0]
+
+
+@contextmanager
+def certified(tmp_path: Path, address: str) -> Iterator[tuple[ssl.SSLContext, ssl.SSLContext]]:
+    authority = issuing.make_authority()
+    certificate, key = issuing.issue(*authority, "granted.example.org")
+    (tmp_path / "tls.crt").write_text(certificate)
+    (tmp_path / "tls.key").write_text(key)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(tmp_path / "tls.crt", tmp_path / "tls.key")
+    yield server, ssl.create_default_context(cadata=authority[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "is_passed"), [("granted.example.org", True), ("other.example.org", False)]
+)
+async def test_tls_must_ask_for_the_host_that_the_connection_is_for(
+    way: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, is_passed: bool
+) -> None:
+    address = own_address()
+
+    async def lookup(_host: str, port: int, **_: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    with certified(tmp_path, address) as (server_tls, client_tls):
+        async with serving(server_tls) as server:
+            grant = f"granted.example.org:{server.port}"
+            monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", lookup, raising=False)
+            # Of a machine of ours: what is asked here is the name, not the address.
+            monkeypatch.setattr(Rules, "check", lambda _s, _t, _d, found: found)
+            async with way(grant) as out:
+                reader, writer = await out.open()
+                writer.write(f"CONNECT {grant} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                await reader.readuntil(b"\r\n\r\n")
+                try:
+                    client_tls.check_hostname = False
+                    await asyncio.wait_for(writer.start_tls(client_tls, server_hostname=name), 10)
+                    writer.write(b"GET / HTTP/1.1\r\n\r\n")
+                    answer = await reader.read(1000)
+                except (OSError, ssl.SSLError, EOFError):
+                    answer = b""
+                writer.close()
+
+    assert (b"hello" in answer) is is_passed
+    assert (server.requests != []) is is_passed
+    assert (out.refused == []) is is_passed
+
+
+async def test_bytes_and_connections_are_capped(way: Any) -> None:
+    async with serving() as server:
+        request = f"GET http://{server.place}/ HTTP/1.1\r\nHost: {server.place}\r\n\r\n".encode()
+        async with way(server.place, caps=Caps(byte_count=10)) as out:
+            assert b"hello" not in await out.ask(request)
+            assert "bytes" in out.said[-1]
+        async with way(server.place, caps=Caps(attempts=1)) as out:
+            first, second = await out.ask(request), await out.ask(request)
+            assert (status(first), status(second)) == (200, 429)
+        async with way(server.place, caps=Caps(connections=2)) as out:
+            idle = [await out.open() for _ in range(2)]
+            assert status(await out.ask(request)) == 429
+            for _, writer in idle:
+                writer.close()
+
+
+FETCH = """
+import json, socket, urllib.request
+
+def run(input, context):
+    found = {}
+    for url in input["urls"]:
+        try:
+            found[url] = urllib.request.urlopen(url, timeout=10).read().decode()
+        except Exception as error:
+            found[url] = f"{type(error).__name__}: {error}"
+    try:
+        socket.create_connection(("192.0.2.1", 80), 5)
+        found["raw"] = "reached"
+    except OSError as error:
+        found["raw"] = error.strerror
+    return found
+"""
+
+
+@pytest.fixture(scope="module")
+def stand(place: Path, postgres_url: str, key_ring: KeyRing) -> Iterator[Stand]:
+    # The only servers that a test has are on this machine, which is near.
+    far = "from heimnetz_sandbox import chambers; chambers.read_near = lambda: ()"
+    with standing(place, postgres_url, key_ring, far) as stand:
+        yield stand
+
+
+@pytest.fixture
+def site() -> Iterator[str]:
+    """A web server of this machine, as `address:port`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-length", "5")
+            self.end_headers()
+            self.wfile.write(b"hello")
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = ThreadingHTTPServer((own_address(), 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"{server.server_address[0]}:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_plugin_reaches_what_it_was_granted_and_nothing_else(stand: Stand, site: str) -> None:
+    other = f"{own_address()}:{free_port()}"
+    granted = {"network": [{"to": site, "reason": "The test's server"}]}
+    stand.install("fetcher", FETCH, permissions=granted)
+    urls = [f"http://{site}/", f"http://{other}/", "http://example.org/"]
+
+    run = stand.run("fetcher", {"urls": urls})
+
+    result = run["result"]
+    assert result[urls[0]] == "hello"
+    assert "403" in result[urls[1]]
+    assert "403" in result[urls[2]]
+    assert result["raw"] == "Network is unreachable"
+    log = stand.logs(run["id"])
+    assert f"sandbox connected to {site}" in log
+    assert "sandbox refused: example.org:80 is not granted" in log
+    stand.run("fetcher", {"urls": urls})
+    seen = stand.call("GET", "/v1/plugins/fetcher/behaviour").json()["items"]
+    assert {(one["target"], one["is_granted"]) for one in seen} == {
+        (site, True),
+        (other, False),
+        ("example.org:80", False),
+    }
+    assert len(announced(stand, "fetcher")) == 3
+
+
+def announced(stand: Stand, plugin: str) -> list[bytes]:
+    rows = stand.fetch(
+        "SELECT document FROM outbox WHERE event_type = 'heimnetz.behaviour.observed.v1'"
+    )
+    return [row["document"] for row in rows if f'"{plugin}"'.encode() in row["document"]]
+
+
+def test_a_secret_in_a_name_that_is_refused_is_masked(stand: Stand) -> None:
+    schema = {"type": "object", "properties": {"key": {"type": "string", "secret": True}}}
+    code = FETCH.replace('input["urls"]', "[f\"http://{context.config['key']}.example.org/\"]")
+    data = package("leaking", code, None, configuration=schema)
+    stand.install_bytes("leaking", data, {"key": "correcthorse"})
+
+    run = stand.run("leaking")
+
+    assert "***.example.org" in stand.logs(run["id"])
+    (document,) = announced(stand, "leaking")
+    assert b"***.example.org:80" in document
