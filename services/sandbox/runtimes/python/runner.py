@@ -1,9 +1,8 @@
 """The Python runner: process 1 of a plugin's container. Standard library only.
 
-Process 1 supervises: it holds the socket to the sandbox, and never runs a line of the plugin. The
-plugin runs in a worker, a child whose output and answer come through pipes. The protocol is in
-docs/runner-protocol.md. The sandbox believes nothing that comes from here; the supervisor is there
-to tell how the worker ended, not to guard anything.
+Process 1 supervises: it holds the socket to the sandbox, and never runs a line of the plugin, which
+runs in a worker, a child whose output and answer come through pipes. The protocol is in
+docs/runner-protocol.md. The sandbox believes nothing that comes from here.
 """
 
 import base64
@@ -28,6 +27,7 @@ from typing import Any, NoReturn
 
 sys.path.append("/opt/heimnetz")
 import forwarding
+import storage
 
 PROTOCOL = 1
 SOCKET = "/run/heimnetz/runner.sock"
@@ -117,6 +117,7 @@ class Worker:
             config=call["configuration"],
             files={name: Path("/in") / name for name in call["files"]},
             out=OUT,
+            storage=storage.Storage(),
             run_id=call["run_id"],
             trace_id=call["trace_id"],
             log=lambda message, /: self.say({"type": "log", "text": f"{message}\n"}),

@@ -80,6 +80,7 @@ class Sandbox:
             instance=self._instance,
             start_seconds=settings.start_seconds,
             observing=Observing(self._database),
+            database=self._database,
         )
         assert set(self._place.images) == set(runtimes.BY_NAME)
         self._sealer = sealer

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from heimnetz_common.database import Database
 from heimnetz_common.logs import get_logger
 from heimnetz_sandbox import cgroups, containers, metrics, runtimes
 from heimnetz_sandbox.broker.rules import Rules, read_near
 from heimnetz_sandbox.broker.serving import Attempt, Broker
+from heimnetz_sandbox.broker.storing import Storage
 from heimnetz_sandbox.conversing import Conversation, Violation
 from heimnetz_sandbox.engine import Ending, Engine
 from heimnetz_sandbox.errors import EngineDown
@@ -39,6 +41,7 @@ class Place:
     instance: str
     start_seconds: float
     observing: Observing
+    database: Database
 
 
 class EndedEarly(Exception):
@@ -121,8 +124,14 @@ class Chamber:
 
     async def _open_broker(self, path: Path) -> None:
         """Also for a plugin without a grant, so that what it tries is told."""
-        rules = Rules(self.installation.grants.network, read_near())
-        self._broker = Broker(self.installation.plugin, rules, say=self._note, tell=self._observe)
+        plugin, grants = self.installation.plugin, self.installation.grants
+        self._broker = Broker(
+            plugin,
+            Rules(grants.network, read_near()),
+            say=self._note,
+            tell=self._observe,
+            storage=Storage(self._place.database, plugin, grants.storage_bytes),
+        )
         await self._broker.open(path)
 
     def _note(self, text: str) -> None:

@@ -1,9 +1,11 @@
 """The way out: in the test's own process for every refusal, then from a real container."""
 
 import asyncio
+import json
 import socket
 import ssl
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -13,11 +15,12 @@ from typing import Any
 
 import pytest
 
-from heimnetz_common.testing import KeyRing, free_port
+from heimnetz_common.testing import KeyRing, free_port, fresh_database
 from heimnetz_init import issuing
 from heimnetz_manifest import Destination
 from heimnetz_sandbox.broker.rules import Rules
 from heimnetz_sandbox.broker.serving import Attempt, Broker, Caps
+from heimnetz_sandbox.broker.storing import Storage
 from heimnetz_sandbox.testing import Stand, package, standing
 
 pytestmark = pytest.mark.engine
@@ -357,3 +360,70 @@ def test_a_secret_in_a_name_that_is_refused_is_masked(stand: Stand) -> None:
     assert "***.example.org" in stand.logs(run["id"])
     (document,) = announced(stand, "leaking")
     assert b"***.example.org:80" in document
+
+
+KEEPING = """
+def run(input, context):
+    kept = context.storage
+    count = int(kept.get("count") or 0) + 1
+    kept.put("count", str(count))
+    kept.put("by/day", b"\\x00\\xff")
+    kept.put("gone", b"x")
+    kept.delete("gone")
+    found = {"count": count, "keys": kept.keys(), "prefix": kept.keys("by/"), "none": kept.get("none"),
+             "bytes": list(kept.get("by/day"))}
+    for name, call in {
+        "path": lambda: kept.get("../other"),
+        "large": lambda: kept.put("large", b"x" * 5000),
+        "huge": lambda: kept.put("huge", b"x" * (2 << 20)),
+        "nul": lambda: kept.get("a" + chr(0)),
+    }.items():
+        try:
+            found[name] = repr(call())
+        except OSError as error:
+            found[name] = f"OSError {error.errno}"
+        except ValueError:
+            found[name] = "ValueError"
+    return found
+"""
+STORAGE = {"storage": {"size": "4 KiB", "reason": "Counts"}}
+
+
+def test_what_a_plugin_keeps_is_there_in_the_next_run_within_its_bytes(stand: Stand) -> None:
+    stand.install("keeper", KEEPING, permissions=STORAGE)
+
+    first, second = stand.run("keeper")["result"], stand.run("keeper")["result"]
+
+    assert (first["count"], second["count"]) == (1, 2)
+    assert second["keys"] == ["by/day", "count"]
+    assert second["prefix"] == ["by/day"]
+    assert second["bytes"] == [0, 255]
+    assert second["none"] is None
+    assert (second["path"], second["nul"]) == ("ValueError", "ValueError")
+    assert (second["large"], second["huge"]) == ("OSError 28", "ValueError")
+
+
+def test_a_plugin_without_the_grant_keeps_nothing_and_none_sees_anothers(stand: Stand) -> None:
+    stand.install("careful", KEEPING, permissions=STORAGE)
+    stand.run("careful")
+    code = "def run(input, context): return {'keys': context.storage.keys()}"
+    stand.install("nosy", code, permissions=STORAGE)
+    stand.install("poor", code)
+
+    nosy, poor = stand.run("nosy"), stand.run("poor")
+
+    assert nosy["result"] == {"keys": []}, nosy["reason"]
+    assert "storage is not granted" in poor["reason"]
+
+
+async def test_fifty_writers_at_once_stay_within_the_quota(postgres_url: str) -> None:
+    async with fresh_database(postgres_url, "sandbox") as database:
+        kept = Storage(database, "p", 1000)
+
+        answers = await asyncio.gather(
+            *(kept.answer("PUT", f"/storage/key-{number}", b"x" * 93) for number in range(50))
+        )
+
+        listed = await kept.answer("GET", "/storage", b"")
+    assert sorted(Counter(answer.status for answer in answers)) in ([204, 503, 507], [204, 507])
+    assert sum(answer.status == 204 for answer in answers) == 10 == len(json.loads(listed.body))

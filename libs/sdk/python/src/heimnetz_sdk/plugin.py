@@ -14,6 +14,26 @@ Input: TypeAlias = Mapping[str, Any]
 Output: TypeAlias = Mapping[str, Any]
 
 
+class Storage(Protocol):
+    """What a plugin keeps between its runs, within the bytes that it was granted.
+
+    A key has 1 to 200 of `A-Z a-z 0-9 . _ / : @ -`, and no `..`; a value has at most 1 MiB. Without
+    the grant every call raises PermissionError.
+    """
+
+    def get(self, key: str) -> bytes | None:
+        """None where nothing was put."""
+
+    def put(self, key: str, value: bytes | str) -> None:
+        """Raises: OSError with ENOSPC, when the grant is used up; ValueError."""
+
+    def delete(self, key: str) -> None:
+        """Also fine when there is nothing."""
+
+    def keys(self, prefix: str = "") -> list[str]:
+        """In order; all that begin with `prefix`."""
+
+
 class Context(Protocol):
     """What the platform hands to one run."""
 
@@ -28,6 +48,9 @@ class Context(Protocol):
     @property
     def out(self) -> Path:
         """An empty directory; what is in it at the end is kept with the run."""
+
+    @property
+    def storage(self) -> Storage: ...
 
     @property
     def run_id(self) -> str: ...

@@ -1,5 +1,7 @@
 """A proxy on a Unix socket of one container's own: CONNECT for anything, http:// in full form.
 
+What is asked of the broker itself (`/storage/…`) has its answer here too.
+
 Who speaks is known by the socket, so that nothing that the plugin says of itself is believed. Names
 are resolved here, once a connection, and the address that was checked is the one connected to.
 """
@@ -20,6 +22,7 @@ from heimnetz_manifest import Destination
 from heimnetz_sandbox import metrics
 from heimnetz_sandbox.broker import hello
 from heimnetz_sandbox.broker.rules import Refused, Rules, Target, parse
+from heimnetz_sandbox.broker.storing import MAX_VALUE_BYTES, Answer, Storage
 
 HEAD_SECONDS = 10.0
 CONNECT_SECONDS = 10.0
@@ -70,12 +73,14 @@ class Broker:
         *,
         say: Callable[[str], None],
         tell: Callable[[Attempt], None],
+        storage: Storage | None = None,
         caps: Caps | None = None,
     ) -> None:
         self._plugin = plugin
         self._rules = rules
         self._say = say
         self._tell = tell
+        self._storage = storage
         self._caps = caps or Caps()
         self._attempts = 0
         self._bytes = 0
@@ -118,6 +123,9 @@ class Broker:
             self._attempts += 1
             if self._attempts > self._caps.attempts:
                 raise Refused("capped", f"more than {self._caps.attempts} connections in all")
+            if self._storage is not None and request.target.startswith(b"/"):
+                await self._keep(self._storage, talk, request)
+                return
             target = _target(request)
             wanted = str(target)
             upstream = await self._connect(target)
@@ -137,6 +145,17 @@ class Broker:
             self._count(refusal.verdict, wanted, str(refusal))
         finally:
             upstream[1].transport.abort()
+
+    async def _keep(self, storage: Storage, talk: "_Talk", request: h11.Request) -> None:
+        """What is asked of the broker itself."""
+        body = await talk.read_body(MAX_VALUE_BYTES)
+        if body is None:
+            await talk.answer(
+                Answer(413, f"a value has at most {MAX_VALUE_BYTES:,} bytes".encode())
+            )
+            return
+        method, target = request.method.decode("ascii"), request.target.decode("ascii", "replace")
+        await talk.answer(await storage.answer(method, target, body))
 
     def _count(self, verdict: str, wanted: str, why: str = "") -> None:
         metrics.BROKER_ATTEMPTS.labels(self._plugin, verdict).inc()
@@ -275,17 +294,37 @@ class _Talk:
     def unread(self) -> bytes:
         return bytes(self._http.trailing_data[0])
 
+    async def read_body(self, most: int) -> bytes | None:
+        """None where it is longer. Raises: Refused, TimeoutError."""
+        body = bytearray()
+        try:
+            async with asyncio.timeout(HEAD_SECONDS):
+                while len(body) <= most:
+                    event = self._http.next_event()
+                    if event is h11.NEED_DATA:
+                        await self._feed()
+                    elif isinstance(event, h11.Data):
+                        body += event.data
+                    else:
+                        return bytes(body)
+        except h11.RemoteProtocolError as error:
+            raise Refused("malformed", f"a body that cannot be read: {error}") from error
+        return None
+
     async def refuse(self, status: int, text: str) -> None:
-        body = f"Heimnetz refuses this connection: {text}\n".encode()
+        text = f"Heimnetz refuses this connection: {text}\n"
+        await self.answer(Answer(status, text.encode()))
+
+    async def answer(self, answer: Answer) -> None:
         headers = [
             ("content-type", "text/plain; charset=utf-8"),
-            ("content-length", str(len(body))),
+            ("content-length", str(len(answer.body))),
             ("connection", "close"),
         ]
         with suppress(h11.LocalProtocolError):
-            head = self._http.send(h11.Response(status_code=status, headers=headers))
-            end = self._http.send(h11.Data(data=body)) or b""
-            await self._write((head or b"") + end)
+            head = self._http.send(h11.Response(status_code=answer.status, headers=headers))
+            end = self._http.send(h11.Data(data=answer.body)) if answer.body else b""
+            await self._write((head or b"") + (end or b""))
 
     async def pass_on(self, request: h11.Request, target: Target, pipes: "_Pipes") -> None:
         """One request, rewritten for the server, and its answer; then the connection closes.

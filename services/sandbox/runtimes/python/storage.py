@@ -1,0 +1,47 @@
+"""What a plugin keeps between its runs, over the broker's socket. Standard library only."""
+
+import errno
+import json
+import socket
+from urllib.parse import quote
+
+BROKER = "/run/heimnetz/broker.sock"
+MAX_VALUE_BYTES = 1 << 20
+
+
+def ask(method: str, path: str, body: bytes = b"") -> bytes | None:
+    """Raises: PermissionError, ValueError, OSError with ENOSPC, ConnectionError."""
+    head = f"{method} {path} HTTP/1.1\r\nHost: broker\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.socket(socket.AF_UNIX) as broker:
+        broker.connect(BROKER)
+        broker.sendall(head.encode() + body)
+        data = b"".join(iter(lambda: broker.recv(64 * 1024), b""))
+    top, _, rest = data.partition(b"\r\n\r\n")
+    status, text = int(top.split()[1]), rest.decode("utf-8", "replace")
+    if status == 403:
+        raise PermissionError(errno.EACCES, text)
+    if status in (400, 405, 413):
+        raise ValueError(text)
+    if status == 507:
+        raise OSError(errno.ENOSPC, text)
+    if status >= 500:
+        raise ConnectionError(text)
+    return None if status == 404 else rest
+
+
+class Storage:
+    def get(self, key: str) -> bytes | None:
+        return ask("GET", f"/storage/{quote(key, safe='')}")
+
+    def put(self, key: str, value: bytes | str) -> None:
+        data = value.encode() if isinstance(value, str) else value
+        if len(data) > MAX_VALUE_BYTES:
+            raise ValueError(f"a value has at most {MAX_VALUE_BYTES:,} bytes")
+        ask("PUT", f"/storage/{quote(key, safe='')}", data)
+
+    def delete(self, key: str) -> None:
+        ask("DELETE", f"/storage/{quote(key, safe='')}")
+
+    def keys(self, prefix: str = "") -> list[str]:
+        found = json.loads(ask("GET", f"/storage?prefix={quote(prefix, safe='')}") or b"[]")
+        return [str(key) for key in found]
