@@ -240,7 +240,10 @@ def _operations(stored: session.Session, name: str) -> Iterator[Figure]:
         *("docker", "compose", "exec", "-T", "registry"),
         *("cat", "/run/heimnetz/secrets/setup-token"),
     ).strip()
-    (run,) = rows("SELECT id FROM sandbox.runs WHERE outcome = 'ok' ORDER BY id DESC LIMIT 1")
+    (run,) = rows(
+        "SELECT id, split_part(traceparent, '-', 2) AS trace FROM sandbox.runs"
+        " WHERE outcome = 'ok' ORDER BY id DESC LIMIT 1"
+    )
     with httpx.Client(
         base_url=stored.url,
         headers={"authorization": f"Bearer {stored.token}"},
@@ -249,7 +252,9 @@ def _operations(stored: session.Session, name: str) -> Iterator[Figure]:
     ) as client:
         owner = {"setup_token": setup, "name": "bench", "password": PASSWORD}
         client.post("/api/registry/v1/setup", json=owner).raise_for_status()
-        subject = operations.Subject(client, name, run["id"], "out.txt", _pack, PASSWORD)
+        subject = operations.Subject(
+            client, name, run["id"], run["trace"], "out.txt", _pack, PASSWORD
+        )
         yield from operations.measure(subject)
 
 
