@@ -3,7 +3,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help demo up down clean venv login check test chaos soak bench contracts lock
+.PHONY: help demo up down clean venv login check test chaos soak attacks bench contracts lock
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -43,6 +43,10 @@ chaos: venv ## kill everything at random, cut the power, for about an hour; HEIM
 soak: venv ## load for two hours, HEIMNETZ_SOAK_MINUTES=N for another time: nothing fails, nothing grows
 	@scripts/bootstrap.sh
 	@HEIMNETZ_SOAK_MINUTES=$${HEIMNETZ_SOAK_MINUTES:-120} .venv/bin/pytest -s tests/chaos/test_soak.py
+
+attacks: venv ## what a hostile plugin may try, each in a real container: tried, held, by what
+	@scripts/bootstrap.sh
+	@.venv/bin/python -m pytest -q -p no:randomly -p tests.security.table -m attack services/sandbox/tests services/engine-proxy/tests
 
 bench: venv ## figures against peers and limits, as tables; ROOM=ground for one
 	@.venv/bin/python -m benchmarks

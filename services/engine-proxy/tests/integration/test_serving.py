@@ -156,6 +156,7 @@ async def test_a_container_that_was_created_here_needs_no_second_look(stand: Sta
     ],
     ids=range(14),
 )
+@pytest.mark.attack(row=56, what="smuggling to the engine")
 async def test_what_could_be_read_in_two_ways_does_not_reach_the_engine(
     stand: Stand, raw: bytes
 ) -> None:
@@ -165,6 +166,7 @@ async def test_what_could_be_read_in_two_ways_does_not_reach_the_engine(
     assert stand.engine.reached == []
 
 
+@pytest.mark.attack(row=56, what="a huge body")
 async def test_a_huge_body_is_refused_before_it_is_read(stand: Stand) -> None:
     body = b" " * (MAX_BODY_BYTES + 1)
 

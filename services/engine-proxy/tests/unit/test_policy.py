@@ -167,6 +167,7 @@ FORBIDDEN: list[tuple[str, Any]] = [
 @pytest.mark.parametrize(
     ("path", "value"), FORBIDDEN, ids=[f"{path}={value!r:.40}" for path, value in FORBIDDEN]
 )
+@pytest.mark.attack(row=56, what="a container with more than a plugin may have")
 def test_what_no_plugin_may_have_is_refused(
     settings: Settings, plugin: dict[str, Any], path: str, value: Any
 ) -> None:
@@ -209,6 +210,7 @@ def bind(source: str, target: str = "/plugin", **options: Any) -> dict[str, Any]
     ],
     ids=str,
 )
+@pytest.mark.attack(row=56, what="another installation's folder")
 def test_a_folder_that_is_not_the_runs_own_is_refused(
     settings: Settings, plugin: dict[str, Any], mount: Any
 ) -> None:
@@ -225,6 +227,7 @@ def test_a_folder_that_is_not_the_runs_own_is_refused(
     assert refusal.value.rule == "mount"
 
 
+@pytest.mark.attack(row=56, what="a folder through a link")
 def test_a_link_on_the_way_to_a_folder_is_refused(
     settings: Settings, plugin: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -278,6 +281,7 @@ def test_a_builder_is_on_the_default_bridge_alone(settings: Settings, network: s
     ],
     ids=range(12),
 )
+@pytest.mark.attack(row=56, what="a body of two meanings")
 def test_a_body_that_two_parsers_could_read_differently_is_refused(body: bytes) -> None:
     with pytest.raises(Refused):
         policy.parse(body)

@@ -107,6 +107,7 @@ def test_each_request_of_the_real_client_is_known(file: Path) -> None:
         ("GET", "/_ping?a"),
     ],
 )
+@pytest.mark.attack(row=56, what="another request of the engine")
 def test_what_nobody_needs_is_refused(method: str, target: str) -> None:
     with pytest.raises(Refused):
         routes.match(method, target)

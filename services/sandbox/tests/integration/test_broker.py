@@ -163,6 +163,7 @@ async def test_a_tunnel_carries_bytes_both_ways(way: Any) -> None:
         (f"GET http://PLACE/{'a' * 40_000} HTTP/1.1\r\nHost: PLACE\r\n\r\n", 400, False),
     ],
 )
+@pytest.mark.attack(row=45, what="another host, spelling or form than granted")
 async def test_what_is_not_granted_or_not_plain_is_refused_and_told(
     way: Any, request_text: str, expected: int, is_told: bool
 ) -> None:
@@ -176,6 +177,7 @@ async def test_what_is_not_granted_or_not_plain_is_refused_and_told(
     assert bool(out.refused) is is_told
 
 
+@pytest.mark.attack(row=48, what="another host on a kept connection")
 async def test_a_second_request_on_one_connection_is_not_passed_on(way: Any) -> None:
     async with serving() as server, way(server.place) as out:
         one = f"GET http://{server.place}/1 HTTP/1.1\r\nHost: {server.place}\r\n\r\n"
@@ -186,6 +188,7 @@ async def test_a_second_request_on_one_connection_is_not_passed_on(way: Any) -> 
     assert len(server.requests) == 1
 
 
+@pytest.mark.attack(row=46, what="a granted name that leads inside")
 async def test_a_name_is_resolved_once_and_the_checked_address_is_the_connected_one(
     way: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,6 +223,7 @@ def certified(tmp_path: Path, address: str) -> Iterator[tuple[ssl.SSLContext, ss
 @pytest.mark.parametrize(
     ("name", "is_passed"), [("granted.example.org", True), ("other.example.org", False)]
 )
+@pytest.mark.attack(row=47, what="another TLS server name")
 async def test_tls_must_ask_for_the_host_that_the_connection_is_for(
     way: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, is_passed: bool
 ) -> None:
@@ -252,6 +256,7 @@ async def test_tls_must_ask_for_the_host_that_the_connection_is_for(
     assert (out.refused == []) is is_passed
 
 
+@pytest.mark.attack(row=51, what="more connections and bytes than fit")
 async def test_bytes_and_connections_are_capped(way: Any) -> None:
     async with serving() as server:
         request = f"GET http://{server.place}/ HTTP/1.1\r\nHost: {server.place}\r\n\r\n".encode()
@@ -316,6 +321,7 @@ def site() -> Iterator[str]:
     server.server_close()
 
 
+@pytest.mark.attack(row=44, what="what was not granted, from a container")
 def test_a_plugin_reaches_what_it_was_granted_and_nothing_else(stand: Stand, site: str) -> None:
     other = f"{own_address()}:{free_port()}"
     granted = {"network": [{"to": site, "reason": "The test's server"}]}
@@ -349,6 +355,7 @@ def announced(stand: Stand, plugin: str) -> list[bytes]:
     return [row["document"] for row in rows if f'"{plugin}"'.encode() in row["document"]]
 
 
+@pytest.mark.attack(row=50, what="a secret as a host name")
 def test_a_secret_in_a_name_that_is_refused_is_masked(stand: Stand) -> None:
     schema = {"type": "object", "properties": {"key": {"type": "string", "secret": True}}}
     code = FETCH.replace('input["urls"]', "[f\"http://{context.config['key']}.example.org/\"]")
@@ -389,6 +396,7 @@ def run(input, context):
 STORAGE = {"storage": {"size": "4 KiB", "reason": "Counts"}}
 
 
+@pytest.mark.attack(row=53, what="keys with paths, values too large")
 def test_what_a_plugin_keeps_is_there_in_the_next_run_within_its_bytes(stand: Stand) -> None:
     stand.install("keeper", KEEPING, permissions=STORAGE)
 
@@ -403,6 +411,7 @@ def test_what_a_plugin_keeps_is_there_in_the_next_run_within_its_bytes(stand: St
     assert (second["large"], second["huge"]) == ("OSError 28", "ValueError")
 
 
+@pytest.mark.attack(row=52, what="another plugin’s storage")
 def test_a_plugin_without_the_grant_keeps_nothing_and_none_sees_anothers(stand: Stand) -> None:
     stand.install("careful", KEEPING, permissions=STORAGE)
     stand.run("careful")
@@ -416,6 +425,7 @@ def test_a_plugin_without_the_grant_keeps_nothing_and_none_sees_anothers(stand: 
     assert "storage is not granted" in poor["reason"]
 
 
+@pytest.mark.attack(row=53, what="fifty writers at once")
 async def test_fifty_writers_at_once_stay_within_the_quota(postgres_url: str) -> None:
     async with fresh_database(postgres_url, "sandbox") as database:
         kept = Storage(database, "p", 1000)

@@ -40,6 +40,7 @@ setattr(owner, name, dies)
     ],
     ids=["after create", "after start", "after announcing", "before the result's commit"],
 )
+@pytest.mark.attack(row=57, what="killing the sandbox at each step")
 def test_a_dead_sandbox_leaves_no_container_and_no_run_without_an_outcome(
     place: Path, postgres_url: str, key_ring: KeyRing, point: tuple[str, str, bool]
 ) -> None:

@@ -103,6 +103,7 @@ def install(stand: Stand, name: str, code: str, lock: str) -> None:
     )
 
 
+@pytest.mark.attack(row=61, what=".pth file, console script")
 def test_a_wheel_is_imported_and_nothing_else_of_it_runs(building: Stand, index: Index) -> None:
     file = "good_dep-1.0-py3-none-any.whl"
     index.files[file] = wheel(
@@ -158,6 +159,7 @@ def test_the_same_lock_is_fetched_once(building: Stand, index: Index) -> None:
     assert building.run("second-user")["result"] == {"value": 1}
 
 
+@pytest.mark.attack(row=61, what="another hash")
 def test_a_wheel_with_another_hash_is_refused(building: Stand, index: Index) -> None:
     file = "swapped_dep-1.0-py3-none-any.whl"
     index.files[file] = wheel("swapped_dep", {"swapped_dep.py": ""})
@@ -175,6 +177,7 @@ def test_a_wheel_with_another_hash_is_refused(building: Stand, index: Index) -> 
     assert "HASHES" in run["reason"]
 
 
+@pytest.mark.attack(row=61, what="a setup script")
 def test_a_source_distribution_is_never_built(building: Stand, index: Index) -> None:
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w:gz") as archive:
@@ -199,6 +202,7 @@ def test_a_source_distribution_is_never_built(building: Stand, index: Index) -> 
     assert "No matching distribution" in run["reason"]
 
 
+@pytest.mark.attack(row=61, what="path traversal in a wheel")
 def test_a_wheel_that_leaves_its_folder_is_refused(building: Stand, index: Index) -> None:
     file = "climbing_dep-1.0-py3-none-any.whl"
     index.files[file] = wheel("climbing_dep", {"../../../../tmp/evil.py": "x = 1\n"})
@@ -215,6 +219,7 @@ def test_a_wheel_that_leaves_its_folder_is_refused(building: Stand, index: Index
     assert "outside" in run["reason"]
 
 
+@pytest.mark.attack(row=61, what="a wheel that is too large")
 def test_a_wheel_that_is_too_large_is_refused_and_others_run(building: Stand, index: Index) -> None:
     file = "huge_dep-1.0-py3-none-any.whl"
     data = io.BytesIO()

@@ -87,6 +87,7 @@ def test_a_call_after_the_first_meets_a_container_that_waited(stand: Stand) -> N
     assert "imported" in stand.logs(run["id"])
 
 
+@pytest.mark.attack(row=41, what="finding what the last call left")
 def test_what_one_call_left_the_next_does_not_find(stand: Stand) -> None:
     warmed(stand, "forgetful")
 
@@ -155,6 +156,7 @@ def test_a_container_that_dies_while_it_waits_is_not_called(stand: Stand) -> Non
     assert stand.run("mortal")["outcome"] == "ok"
 
 
+@pytest.mark.attack(row=12, what="spinning while it waits")
 def test_a_plugin_that_works_while_it_waits_does_not_wait_long(stand: Stand) -> None:
     code = """
 import threading

@@ -232,6 +232,7 @@ def test_a_quarantined_version_is_stopped_and_refused(stand: Stand) -> None:
     assert "a bad smell" in refused["reason"]
 
 
+@pytest.mark.attack(row=59, what="removing the runtime image")
 def test_a_missing_image_is_named(place: Path, postgres_url: str, key_ring: KeyRing) -> None:
     with standing(
         place, postgres_url, key_ring, RUNTIME_PYTHON_IMAGE="heimnetz-test/vanishing:1"
@@ -258,6 +259,7 @@ def test_started_and_finished_are_announced_once(stand: Stand) -> None:
     assert all(run["trace_id"] in row["text"] for row in mine)
 
 
+@pytest.mark.attack(row=59, what="altering code on disk")
 def test_altered_code_is_fetched_again_before_it_runs(stand: Stand) -> None:
     sha256 = stand.install("altered", "def run(input, context): return {'true': True}")
     assert stand.run("altered")["outcome"] == "ok"
@@ -292,6 +294,7 @@ def test_a_run_waits_for_a_registry_that_is_down(stand: Stand) -> None:
     assert stand.get_run(run_id, 30)["result"] == {"came": True}
 
 
+@pytest.mark.attack(row=42, what="printing a secret")
 def test_given_secrets_are_masked_in_log_and_reason(stand: Stand) -> None:
     data = package(
         "talker",
