@@ -8,6 +8,33 @@ import pytest
 
 from heimnetz_cli.__main__ import main
 
+RUN = {
+    "id": "r1",
+    "plugin": "p",
+    "version": "1.0.0",
+    "state": "finished",
+    "outcome": "ok",
+    "result": {"total": 1},
+    "trace_id": "ab" * 16,
+    "files": [],
+    "duration_seconds": 0.5,
+}
+VERSION = {
+    "plugin": "p",
+    "version": "1.0.0",
+    "sha256": "0" * 64,
+    "size_bytes": 10,
+    "state": "approved",
+    "score": 97,
+    "grade": "A",
+    "verdict": "approve",
+    "manifest": {
+        "title": "P",
+        "permissions": {"network": [{"to": "api.example.org:443", "reason": "asks for prices"}]},
+    },
+}
+REGISTRY, SANDBOX, MONITOR = "/api/registry/v1", "/api/sandbox/v1", "/api/monitor/v1"
+Heimnetz = Callable[..., Any]
 Answers = dict[str, httpx.Response | list[httpx.Response]]
 
 

@@ -216,7 +216,9 @@ async def test_a_run_out_of_memory_is_an_event_within_a_minute(
                 async def firing() -> bool:
                     async with database.connection() as connection:
                         alerts = await store.list_alerts(connection, AlertStatus.FIRING, 50, None)
-                    return {alert.name for alert in alerts} == {"PluginOutOfMemory"}
+                    names = {alert.name for alert in alerts}
+                    # Others may fire too: nobody takes this monitor's events.
+                    return "PluginOutOfMemory" in names and "Forgotten" not in names
 
                 await eventually(firing, seconds=20)
 

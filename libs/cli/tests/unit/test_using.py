@@ -1,0 +1,162 @@
+import hashlib
+import io
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from .conftest import MONITOR, REGISTRY, RUN, SANDBOX, VERSION, Heimnetz
+
+
+def test_a_run_prints_its_result_alone_on_standard_output(
+    platform: Any, heimnetz: Heimnetz
+) -> None:
+    platform.on(f"POST {SANDBOX}/plugins/p/runs", RUN)
+
+    said = heimnetz("run", "p", "--input", '{"a": 1}')
+
+    assert said.code == 0
+    assert json.loads(said.out) == {"total": 1}
+    assert "r1" in said.err
+    assert platform.sent("/runs") == {"input": {"a": 1}}
+
+
+def test_a_run_is_waited_for(platform: Any, heimnetz: Heimnetz, monkeypatch: Any) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    platform.on(f"POST {SANDBOX}/plugins/p/runs", {**RUN, "state": "queued", "outcome": None})
+    platform.on(f"GET {SANDBOX}/runs/r1", {**RUN, "state": "running", "outcome": None}, RUN)
+
+    said = heimnetz("run", "p", "--json")
+
+    assert json.loads(said.out)["outcome"] == "ok"
+
+
+def test_a_failed_run_is_exit_code_1_and_names_its_outcome(
+    platform: Any, heimnetz: Heimnetz
+) -> None:
+    platform.on(
+        f"POST {SANDBOX}/plugins/p/runs",
+        {**RUN, "outcome": "out_of_memory", "result": None, "reason": "more than 128 MiB"},
+    )
+
+    said = heimnetz("run", "p")
+
+    assert said.code == 1
+    assert said.out == ""
+    assert "out_of_memory" in said.err
+    assert "more than 128 MiB" in said.err
+
+
+@pytest.mark.parametrize("given", ["{", "[1]", "nonsense", "@missing.json"])
+def test_an_input_that_is_no_object_is_refused_before_it_is_sent(
+    platform: Any, heimnetz: Heimnetz, given: str
+) -> None:
+    said = heimnetz("run", "p", "--input", given)
+
+    assert said.code == 2
+    assert platform.requests == []
+
+
+def test_files_of_a_run_cannot_leave_their_folder(
+    platform: Any, heimnetz: Heimnetz, tmp_path: Path
+) -> None:
+    content = b"<svg/>"
+    digest = hashlib.sha256(content).hexdigest()
+    file = {"name": "../../.bashrc", "size_bytes": 6, "sha256": digest}
+    platform.on(f"POST {SANDBOX}/plugins/p/runs", {**RUN, "files": [file]})
+    platform.on(f"GET {SANDBOX}/runs/r1/files/../../.bashrc", httpx.Response(200, content=content))
+
+    said = heimnetz("run", "p", "--out", tmp_path / "a" / "b")
+
+    assert said.code == 0, said.err
+    assert [p.name for p in (tmp_path / "a" / "b").iterdir()] == ["bashrc"]
+
+
+def test_a_file_with_other_bytes_is_not_kept(
+    platform: Any, heimnetz: Heimnetz, tmp_path: Path
+) -> None:
+    file = {"name": "a.svg", "size_bytes": 6, "sha256": "0" * 64}
+    platform.on(f"POST {SANDBOX}/plugins/p/runs", {**RUN, "files": [file]})
+    platform.on(f"GET {SANDBOX}/runs/r1/files/a.svg", httpx.Response(200, content=b"other"))
+
+    said = heimnetz("run", "p", "--out", tmp_path / "out")
+
+    assert said.code == 9
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_an_installation_grants_what_was_agreed_to(platform: Any, heimnetz: Heimnetz) -> None:
+    platform.on(f"GET {REGISTRY}/plugins/p", {"plugin": "p", "latest": "1.0.0"})
+    platform.on(f"GET {REGISTRY}/plugins/p/versions/1.0.0", VERSION)
+    platform.on(f"PUT {REGISTRY}/installations/p", {"plugin": "p", "version": "1.0.0"}, status=201)
+
+    said = heimnetz(
+        "install", "p", "--yes", "--config", "price=0.3", "--config", "zone=Europe/Rome"
+    )
+
+    assert said.code == 0, said.err
+    assert "asks for prices" in said.err
+    assert platform.sent("/installations/p") == {
+        "version": "1.0.0",
+        "grants": ["network:api.example.org:443"],
+        "configuration": {"price": 0.3, "zone": "Europe/Rome"},
+        "allow_downgrade": False,
+    }
+
+
+def test_what_was_configured_before_stays(platform: Any, heimnetz: Heimnetz) -> None:
+    platform.on(f"GET {REGISTRY}/plugins/p/versions/1.0.0", VERSION)
+    platform.on(
+        f"GET {REGISTRY}/installations/p",
+        {"plugin": "p", "version": "0.9.0", "configuration": {"key": "***", "price": 1}},
+    )
+    platform.on(f"PUT {REGISTRY}/installations/p", {"plugin": "p", "version": "1.0.0"})
+
+    heimnetz("install", "p@1.0.0", "--yes", "--config", "price=2")
+
+    assert platform.sent("/installations/p")["configuration"] == {"key": "***", "price": 2}
+
+
+def test_without_a_terminal_and_without_yes_nothing_is_granted(
+    platform: Any, heimnetz: Heimnetz, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    platform.on(f"GET {REGISTRY}/plugins/p/versions/1.0.0", VERSION)
+
+    said = heimnetz("install", "p@1.0.0")
+
+    assert said.code == 2
+    assert "--yes" in said.err
+    assert not any(request.method == "PUT" for request in platform.requests)
+
+
+def test_a_service_that_is_down_is_exit_code_1(platform: Any, heimnetz: Heimnetz) -> None:
+    platform.on(
+        f"GET {MONITOR}/status",
+        {"services": [{"service": "registry", "state": "down", "reason": "gone"}], "plugins": []},
+    )
+    platform.on(f"GET {MONITOR}/alerts", {"items": [], "next_cursor": None})
+
+    said = heimnetz("status")
+
+    assert said.code == 1
+    assert "registry\tdown\t\tgone" in said.out
+
+
+def test_logs_are_followed_line_by_line(platform: Any, heimnetz: Heimnetz) -> None:
+    platform.on(
+        f"GET {SANDBOX}/runs/r1/logs",
+        httpx.Response(200, text="data: one\n\ndata: two\x1b[2J\n\nevent: end\ndata: \n\n"),
+    )
+
+    said = heimnetz("logs", "-f", "r1")
+
+    assert said.out == "one\ntwo\\x1b[2J\n"
+
+
+def test_the_address_of_the_documentation_is_printed(platform: Any, heimnetz: Heimnetz) -> None:
+    assert heimnetz("docs", "p@1.0.0").out == "http://heimnetz.test/docs/p/1.0.0/\n"
