@@ -1,6 +1,6 @@
 """Load for as long as it takes: nothing fails, nothing is lost, no container keeps growing.
 
-A minute among the other tests; `HEIMNETZ_SOAK_MINUTES`, which `make soak` sets, makes it worth its
+Half a minute among the other tests; `HEIMNETZ_SOAK_MINUTES`, which `make soak` sets, makes it worth its
 name.
 """
 
@@ -16,7 +16,7 @@ import pytest
 from ..conftest import PROJECT, Stack
 from .conftest import CODE, Load, Rows, check_all, settle
 
-MINUTES = float(os.environ.get("HEIMNETZ_SOAK_MINUTES", "1"))
+MINUTES = float(os.environ.get("HEIMNETZ_SOAK_MINUTES", "0.5"))
 SAMPLE_SECONDS = min(30.0, MINUTES * 60 / 12)
 # What caches and pools may still take after the first half.
 SPARE_BYTES, SPARE_SHARE = 16 << 20, 0.15
