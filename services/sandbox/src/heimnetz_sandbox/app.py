@@ -155,6 +155,7 @@ class Sandbox:
             budget_bytes=settings.warm_memory_bytes,
             idle=timedelta(seconds=settings.warm_idle_seconds),
             is_busy=self._is_busy,
+            prepare=preparer.ensure,
         )
         self._dispatcher = Dispatcher(
             self._database,
@@ -192,6 +193,7 @@ class Sandbox:
     def _preparer(self, stack: str) -> Preparer:
         settings = self._settings
         return Preparer(
+            database=self._database,
             registry=self._registry,
             engine=self._engine,
             folders=self._folders,

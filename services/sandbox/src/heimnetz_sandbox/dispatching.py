@@ -191,7 +191,7 @@ class Dispatcher:
             raise CannotPrepare(f"{run.plugin} {installation.version} may not run: {block}")
         if installation.sha256 != run.sha256:
             raise CannotPrepare("another version was installed while the run waited")
-        ready = await self._preparer.ensure(installation, self._keep)
+        ready = await self._preparer.ensure(installation)
         assert ready.program is not None
         configuration = self._preparer.open_configuration(ready)
         return Task(
@@ -208,11 +208,7 @@ class Dispatcher:
         """Ahead of the first run, so that it does not wait. Raises: as `_prepare`."""
         async with self._database.connection() as connection:
             installation = await installations.get(connection, plugin)
-        await self._preparer.ensure(installation, self._keep)
-
-    async def _keep(self, installation: Installation) -> None:
-        async with self._database.transaction() as connection:
-            await installations.set_prepared(connection, installation)
+        await self._preparer.ensure(installation)
 
     def reserve(self, installation: Installation, running: int) -> "Reservation | None":
         """A chamber for a run that need not be queued, while there is room for one more."""
@@ -226,6 +222,7 @@ class Dispatcher:
 
     def start(self, chamber: Chamber, run: Run, request: Request) -> None:
         self._reserved -= 1
+        metrics.QUEUE_WAIT.observe(0)
         task = asyncio.create_task(self._carry_direct(chamber, run, request), name=f"run-{run.id}")
         self._busy[run.id] = task
         metrics.RUNNING.set(len(self._busy))
@@ -283,7 +280,7 @@ class Dispatcher:
         finally:
             self._executions.pop(run.id, None)
             if warm is not None:
-                self._pool.give_back(warm)
+                await self._pool.give_back(warm)
 
     async def _announce(self, run: Run) -> None:
         """Raises: LeaseLost."""

@@ -8,7 +8,7 @@ time, and only while none is under way, or after a second of waiting.
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
 
@@ -37,7 +37,7 @@ log = get_logger(__name__)
 
 
 class Pool:
-    """`is_busy` tells whether a run is under way here."""
+    """`is_busy` tells whether a run is under way here; `prepare` lays out what is to be loaded."""
 
     def __init__(
         self,
@@ -48,6 +48,7 @@ class Pool:
         budget_bytes: int,
         idle: timedelta,
         is_busy: Callable[[], bool],
+        prepare: Callable[[Installation], Awaitable[Installation]],
     ) -> None:
         self._database = database
         self._place = place
@@ -55,6 +56,8 @@ class Pool:
         self._budget = budget_bytes
         self._idle_seconds = idle.total_seconds()
         self._is_busy = is_busy
+        self._prepare = prepare
+        self._is_open = True
         self._waiting: defaultdict[str, list[Chamber]] = defaultdict(list)
         self._used: asyncio.Queue[Chamber] = asyncio.Queue()
         self._demand: dict[str, Demand] = {}
@@ -81,7 +84,7 @@ class Pool:
                 self._show_size(installation.plugin)
                 metrics.POOL_CALLS.labels("warm").inc()
                 return chamber
-            self.give_back(chamber)
+            self._retire(chamber)
         return None
 
     def put_back(self, chamber: Chamber) -> None:
@@ -93,11 +96,17 @@ class Pool:
         self._demand.setdefault(plugin, Demand(now)).arrive(now)
         self._wake.set()
 
-    def give_back(self, chamber: Chamber) -> None:
-        """It has served, or never will: removed when that is in nobody's way.
+    async def give_back(self, chamber: Chamber) -> None:
+        """It has served: removed when that is in nobody's way.
 
         Until then its runner waits for us to hang up; of the plugin nothing lives any more.
         """
+        if self._is_open:
+            self._retire(chamber)
+        else:
+            await chamber.close()
+
+    def _retire(self, chamber: Chamber) -> None:
         self._used.put_nowait(chamber)
         self._wake.set()
 
@@ -116,9 +125,10 @@ class Pool:
                     log.info("pool_waits", reason=error.detail)
                     await asyncio.sleep(LOOK_SECONDS)
         finally:
+            self._is_open = False
             for chambers in self._waiting.values():
                 for chamber in chambers:
-                    self.give_back(chamber)
+                    self._retire(chamber)
             while not self._used.empty():
                 await self._used.get_nowait().close()
 
@@ -136,7 +146,7 @@ class Pool:
             keep = good[: self._target(plugin, now)]
             for chamber in chambers:
                 if chamber not in keep:
-                    self.give_back(chamber)
+                    self._retire(chamber)
             chambers[:] = keep
             self._show_size(plugin)
         for plugin, demand in list(self._demand.items()):
@@ -165,6 +175,8 @@ class Pool:
         self._wake.set()
 
     async def _make(self, installation: Installation) -> None:
+        # The code's digest is compared before every start.
+        installation = await self._prepare(installation)
         chamber = Chamber(self._place, new_name(self._place.instance), "warm", installation)
         is_loaded = False
         try:

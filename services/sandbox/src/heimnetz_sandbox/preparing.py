@@ -4,11 +4,11 @@ import asyncio
 import hashlib
 import json
 import uuid
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from heimnetz_common.database import Database
 from heimnetz_common.errors import Forbidden, NotFound
 from heimnetz_common.http import ServiceClient
 from heimnetz_common.logs import get_logger
@@ -19,13 +19,12 @@ from heimnetz_sandbox.engine import Engine
 from heimnetz_sandbox.errors import CannotPrepare, EngineDown
 from heimnetz_sandbox.folders import Folders
 from heimnetz_sandbox.model import Installation, Limits, Program
+from heimnetz_sandbox.store import installations
 
 MAX_PACKAGE_BYTES = 20 * 1024 * 1024
 _BUILD_POLL_SECONDS = 0.5
 
 log = get_logger(__name__)
-
-Keep = Callable[[Installation], Awaitable[None]]
 
 
 class Preparer:
@@ -34,6 +33,7 @@ class Preparer:
     def __init__(
         self,
         *,
+        database: Database,
         registry: ServiceClient,
         engine: Engine,
         folders: Folders,
@@ -45,6 +45,7 @@ class Preparer:
         instance: str,
         user: tuple[int, int],
     ) -> None:
+        self._database = database
         self._registry = registry
         self._engine = engine
         self._folders = folders
@@ -59,8 +60,8 @@ class Preparer:
         # Digests of code folders, valid while no file in them has changed.
         self._checked: dict[str, tuple[Any, str]] = {}
 
-    async def ensure(self, installation: Installation, keep: Keep) -> Installation:
-        """The installation with program and configuration; `keep` stores what is new.
+    async def ensure(self, installation: Installation) -> Installation:
+        """The installation with program and configuration; what is new is stored.
 
         Raises: CannotPrepare, EngineDown, Unavailable.
         """
@@ -70,11 +71,15 @@ class Preparer:
             try:
                 ready = await self._prepared(installation)
             except CannotPrepare as error:
-                await keep(replace(installation, program=None, failure=error.detail))
+                await self._keep(replace(installation, program=None, failure=error.detail))
                 raise
             if ready is not installation:
-                await keep(ready)
+                await self._keep(ready)
             return ready
+
+    async def _keep(self, installation: Installation) -> None:
+        async with self._database.transaction() as connection:
+            await installations.set_prepared(connection, installation)
 
     async def _prepared(self, installation: Installation) -> Installation:
         ready = installation

@@ -225,3 +225,19 @@ def test_a_stopped_sandbox_leaves_no_container_that_waits(
 
         assert waiting(stand, "dismissed") == []
         assert list((stand.run_dir / "runs").iterdir()) == []
+
+
+def test_a_run_in_a_container_that_waited_is_interrupted_and_leaves_nothing(
+    place: Path, postgres_url: str, key_ring: KeyRing
+) -> None:
+    with standing(place, postgres_url, key_ring, WARM_PER_PLUGIN="2") as stand:
+        code = "import time\ndef run(input, context): time.sleep(input.get('sleep', 0)); return {}"
+        warmed(stand, "long", code)
+        run_id = stand.ask("long", {"sleep": 25}).json()["id"]
+        eventually_sync(lambda: stand.get_run(run_id, 0)["started_at"], 15)
+
+        stand.process.end()
+
+        assert stand.containers() == []
+        stand.start()
+        assert stand.get_run(run_id, 0)["outcome"] == "interrupted"
