@@ -14,7 +14,8 @@ step() { printf '\n== %s\n' "$*"; }
 
 step "Integration, browser, contract and security tests"
 mapfile -t folders < <(find services libs deploy -type d \( -path '*/tests/integration' -o -path '*/tests/browser' \))
-pytest -n 2 --dist loadfile -m "not stack" "${folders[@]}" tests
+# One more than there are cores: much of it waits for servers.
+pytest -n "$(($(nproc) + 1))" --dist loadfile -m "not stack" "${folders[@]}" tests
 step "End to end"
 pytest -m stack --ignore=tests/chaos tests
 step "Outages, lasting load, and everything is killed at random"

@@ -58,7 +58,7 @@ def test_a_dead_sandbox_leaves_no_container_and_no_run_without_an_outcome(
         run = stand.get_run(run_id, 30)
         assert run["outcome"] == "interrupted"
         eventually_sync(lambda: not stand.containers(run_id), 20)
-        assert not (stand.run_dir / "runs" / run_id).exists()
+        eventually_sync(lambda: not (stand.run_dir / "runs" / run_id).exists(), 20)
         assert stand.run("victim")["outcome"] == "ok"
     Path(once).unlink()
 
