@@ -12,7 +12,7 @@ import httpx
 from benchmarks.figures import Figure, median, percentile
 
 from heimnetz_common import testing as servers
-from heimnetz_sandbox import testing
+from heimnetz_sandbox import cgroups, testing
 from heimnetz_sandbox.testing import Stand
 
 IMAGE = testing.RUNTIME_IMAGE
@@ -131,15 +131,9 @@ def _warm(stand: Stand, bare: float) -> Iterator[Figure]:
 
 def _idle_memory(stand: Stand) -> float:
     servers.eventually_sync(stand.containers, 30)
-    root = Path("/sys/fs/cgroup")
-    folder = root / "memory" / "docker" if (root / "memory").is_dir() else root / "system.slice"
-    taken = [
-        int(file.read_text())
-        for container in stand.containers()
-        for file in folder.glob(f"*{container}*/memory.[uc]*r*")
-        if file.name in ("memory.usage_in_bytes", "memory.current")
-    ]
-    return median(taken) / (1 << 20)
+    groups = [cgroups.find(Path("/sys/fs/cgroup"), one) for one in stand.containers()]
+    usages = [group.read() for group in groups if group is not None]
+    return median([usage.memory_bytes or 0 for usage in usages if usage is not None]) / (1 << 20)
 
 
 def _cold(stand: Stand, bare: float) -> Iterator[Figure]:

@@ -111,6 +111,7 @@ class Pool:
         self._wake.set()
 
     async def run(self) -> None:
+        self._is_open = True
         try:
             while True:
                 with suppress(TimeoutError):
