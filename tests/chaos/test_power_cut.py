@@ -15,7 +15,7 @@ import re
 import struct
 import subprocess
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,10 +126,10 @@ class Servers:
 
     @asynccontextmanager
     async def clients(self) -> AsyncIterator[tuple["asyncpg.Connection[asyncpg.Record]", Bus]]:
-        connection = await eventually(self._connect, 30)
+        connection = await eventually(self._connect, 90)
         bus = Bus(f"nats://127.0.0.1:{self.ports[1]}", user="test")
-        await eventually(lambda: _succeeds(bus.connect()), 30)
-        await eventually(lambda: _succeeds(ensure_stream(bus)), 30)
+        await eventually(lambda: _succeeds(bus.connect()), 90)
+        await eventually(lambda: _succeeds(ensure_stream(bus)), 90)
         try:
             yield connection, bus
         finally:
@@ -150,9 +150,9 @@ class Acknowledged:
     messages: list[tuple[int, bytes]] = field(default_factory=list)
 
 
-async def _succeeds(work: "asyncio.Future[None] | object") -> bool:
+async def _succeeds(work: Awaitable[None]) -> bool:
     try:
-        await work  # type: ignore[misc]
+        await work
     except Unavailable:
         return False
     return True
@@ -211,7 +211,7 @@ async def write_until_dark(
         disk.cut_power()
 
     await asyncio.wait_for(
-        asyncio.gather(write_rows(), write_messages(), cut(), return_exceptions=True), 60
+        asyncio.gather(write_rows(), write_messages(), cut(), return_exceptions=True), 120
     )
     return done
 
@@ -245,7 +245,7 @@ async def cut_and_look(servers: Servers) -> tuple[list[int], list[int]]:
             done = await write_until_dark(connection, bus, servers.disk)
     finally:
         servers.kill()
-    await eventually(lambda: asyncio.to_thread(servers.disk.unplug))
+    await eventually(lambda: asyncio.to_thread(servers.disk.unplug), 60)
     servers.disk.plug_in()
     servers.start()
     try:

@@ -123,7 +123,7 @@ async def test_many_events_that_wait_have_each_its_effect_once_though_one_is_ref
         if notebook.seen[-1] == "lamp-30":
             raise Conflict("there is one")
 
-    notebook.work = refuse_one  # type: ignore[method-assign]
+    notebook.work = refuse_one
     async with at_work(Relay(database, bus)):
         await announce(database, lit, *lamps)
         await eventually(lambda: becomes(stored(bus, lit), 60))
@@ -154,11 +154,11 @@ async def test_the_history_fills_a_stream_again(
 ) -> None:
     async with at_work(Relay(database, bus)):
         await announce(database, lit, "hall")
-        await eventually(lambda: all_sent(database))
+        await eventually(lambda: all_sent(database), 60)
 
         async with database.transaction() as connection:
             count = await outbox.replay(connection, datetime.now(UTC) - timedelta(days=1))
-        await eventually(lambda: all_sent(database))
+        await eventually(lambda: all_sent(database), 60)
 
     # The stream still knew the event's id, so that nothing was stored twice.
     assert (count, await stored(bus, lit)) == (1, 1)
@@ -169,7 +169,7 @@ async def test_two_relays_send_each_event_once(
 ) -> None:
     async with at_work(Relay(database, bus), Relay(database, bus)):
         await announce(database, lit, *(f"lamp-{number}" for number in range(250)))
-        await eventually(lambda: all_sent(database))
+        await eventually(lambda: all_sent(database), 60)
 
     assert await stored(bus, lit) == 250
 
@@ -196,7 +196,7 @@ async def test_a_trace_tells_what_was_announced_sent_and_handled(
         with traced(None) as trace:
             await announce(database, lit, "hall")
         await eventually(lambda: becomes(notebook.notes(), 1))
-        await eventually(lambda: all_sent(database))
+        await eventually(lambda: all_sent(database), 60)
     async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
         shown = (await client.get(f"/v1/traces/{trace.trace_id}")).json()
         by_event = (await client.get(f"/v1/traces/{shown['entries'][0]['event_id']}")).json()
@@ -213,7 +213,7 @@ async def test_a_stream_that_lost_events_is_found_out(
     async with at_work(Relay(database, bus)):
         await announce(database, lit, "hall", "attic")
         await eventually(lambda: becomes(stored(bus, lit), 2))
-        await eventually(lambda: all_sent(database))
+        await eventually(lambda: all_sent(database), 60)
     assert await comparison.compare() == 0
 
     async with database.transaction() as connection:

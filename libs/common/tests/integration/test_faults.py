@@ -204,7 +204,7 @@ async def test_a_handler_that_takes_longer_than_the_stream_waits_keeps_its_event
     monkeypatch.setattr(consuming, "ACK_WAIT_SECONDS", 1)
     monkeypatch.setattr(consuming, "HEARTBEAT_SECONDS", 0.2)
     notebook = Notebook(database, own_bus, lit)
-    notebook.work = lambda: asyncio.sleep(3)  # type: ignore[method-assign]
+    notebook.work = lambda: asyncio.sleep(3)
 
     async with at_work(Relay(database, own_bus), notebook.consumers, notebook.consumers):
         await announce(database, lit, "hall")
@@ -228,7 +228,7 @@ async def test_of_two_handlers_of_one_event_the_later_has_no_effect(
             has_second.set()
         await has_second.wait()
 
-    first.work = second.work = until_both_have_it  # type: ignore[method-assign]
+    first.work = second.work = until_both_have_it
     async with at_work(Relay(database, own_bus), first.consumers, second.consumers):
         await announce(database, lit, "hall")
         await eventually(lambda: becomes(first.notes(), 1))

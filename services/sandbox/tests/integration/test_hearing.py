@@ -55,7 +55,7 @@ async def tell(database: Database, data: EventData, minute: int) -> None:
         traceparent=None,
         at=NOW + timedelta(minutes=minute),
     )
-    listening = Consumers(database, None, "sandbox", SUBSCRIPTIONS)  # type: ignore[arg-type]
+    listening = Consumers(database, None, "sandbox", SUBSCRIPTIONS)
     by_type = {item.data_type: item for item in SUBSCRIPTIONS}
     await listening.deliver(by_type[type(data)], document, 1)
 
