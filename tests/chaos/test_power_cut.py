@@ -28,7 +28,7 @@ from nats.js.errors import NotFoundError
 
 from heimnetz_common.bus import STREAM, Bus, ensure_stream
 from heimnetz_common.errors import Unavailable
-from heimnetz_common.testing import eventually, free_port, image_of
+from heimnetz_common.testing import eventually, eventually_sync, image_of
 
 from ..conftest import ROOT
 
@@ -70,9 +70,11 @@ class Disk:
             os.close(handle)
 
     def unplug(self) -> bool:
-        return (
-            subprocess.run(["umount", self.mount], check=False, capture_output=True).returncode == 0
-        )
+        """Whether nothing holds it any more: a mount namespace that was copied meanwhile, as each
+        start of a container does, would keep the shut-down file system alive for the next mount."""
+        if self.mount.is_mount():
+            subprocess.run(["umount", self.mount], check=False, capture_output=True)
+        return not run("losetup", "--associated", str(self._image))
 
 
 @dataclass
@@ -81,18 +83,19 @@ class Servers:
 
     disk: Disk
     nats_config: Path
-    ports: tuple[int, int] = field(default_factory=lambda: (free_port(), free_port()))
+    ports: list[int] = field(default_factory=list)
     label: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def start(self) -> None:
         engine = docker.from_env()
+        self.ports.clear()
         data = {str(self.disk.mount): {"bind": "/data"}}
         postgres_config = ROOT / "deploy" / "postgres" / "postgresql.conf"
         for image, command, port, config, inside, user in (
             (
                 image_of("POSTGRES_IMAGE", "postgres:17-trixie"),
                 ["sh", "-c", _POSTGRES],
-                (5432, self.ports[0]),
+                "5432/tcp",
                 postgres_config,
                 "/etc/postgresql.conf",
                 "postgres",
@@ -100,21 +103,23 @@ class Servers:
             (
                 image_of("NATS_IMAGE", "nats:2.12-alpine"),
                 ["nats-server", "--config", "/etc/nats.conf"],
-                (4222, self.ports[1]),
+                "4222/tcp",
                 self.nats_config,
                 "/etc/nats.conf",
                 "root",
             ),
         ):
-            engine.containers.run(
+            container = engine.containers.run(
                 image,
                 entrypoint=command,
                 user=user,
                 detach=True,
                 labels={"heimnetz.test-run": self.label},
-                ports={f"{port[0]}/tcp": ("127.0.0.1", port[1])},
+                ports={port: ("127.0.0.1", None)},
                 volumes={**data, str(config): {"bind": inside, "mode": "ro"}},
             )
+            container.reload()
+            self.ports.append(int(container.ports[port][0]["HostPort"]))
         engine.close()
 
     def kill(self) -> None:
@@ -158,8 +163,8 @@ async def _succeeds(work: Awaitable[None]) -> bool:
     return True
 
 
-def run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True)
+def run(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture
@@ -167,7 +172,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     disk = Disk(tmp_path)
     disk.plug_in()
     yield disk
-    disk.unplug()
+    eventually_sync(disk.unplug, 60)
 
 
 def nats_config(folder: Path, *, is_flushed: bool) -> Path:
