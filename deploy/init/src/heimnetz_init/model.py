@@ -77,12 +77,15 @@ PARTIES = (
         signs=True,
         has_role=True,
         makes=("encryption.key",),
-        publishes=("heimnetz.run.*.v1", "heimnetz.behaviour.*.v1"),
+        publishes=("heimnetz.run.*.v1", "heimnetz.behaviour.*.v1", "heimnetz.plugin.*.v1"),
         consumes=(
             *_INSTALLATIONS,
             "version.approved.v1",
             "version.quarantined.v1",
             "version.deleted.v1",
+            "alert.raised.v1",
+            "alert.resolved.v1",
+            "leak.suspected.v1",
         ),
     ),
     Party(

@@ -25,7 +25,7 @@ from heimnetz_sandbox.dispatching import Dispatcher
 from heimnetz_sandbox.engine import Engine
 from heimnetz_sandbox.errors import EngineDown
 from heimnetz_sandbox.folders import Folders
-from heimnetz_sandbox.model import MAX_FILES_BYTES, MAX_INPUT_BYTES, Installation, Outcome
+from heimnetz_sandbox.model import MAX_FILES_BYTES, MAX_INPUT_BYTES, Installation, Outcome, Request
 from heimnetz_sandbox.observing import Observing
 from heimnetz_sandbox.pooling import Pool
 from heimnetz_sandbox.preparing import Preparer
@@ -34,11 +34,13 @@ from heimnetz_sandbox.reaping import Reaper
 from heimnetz_sandbox.scheduling import Scheduler
 from heimnetz_sandbox.settings import SandboxSettings
 from heimnetz_sandbox.store import installations
-from heimnetz_sandbox.watching import Watch
+from heimnetz_sandbox.watching import Look, Watch
 
 log = get_logger(__name__)
 
 PROXY_SECONDS = 10.0
+# What waits longer than the longest run may last waits in vain.
+CALL_SECONDS = 3600.0
 # Of the sandbox in the compose file; a sandbox that runs as root must not build as root.
 BUILDER_UID = 10_003
 _REFUSAL = re.compile(
@@ -81,6 +83,7 @@ class Sandbox:
             start_seconds=settings.start_seconds,
             observing=Observing(self._database),
             database=self._database,
+            call=self._call,
         )
         assert set(self._place.images) == set(runtimes.BY_NAME)
         self._sealer = sealer
@@ -123,6 +126,13 @@ class Sandbox:
         if self._dispatcher is None:
             return None
         return self._dispatcher.reserve(installation, running)
+
+    async def _call(self, request: Request) -> Look:
+        """Raises: HeimnetzError."""
+        assert self._dispatcher is not None
+        with self._dispatcher.lending():
+            asked = await self._queue.ask(request)
+            return await self._watch.wait(asked.run_id, CALL_SECONDS, is_under_way=asked.is_direct)
 
     def _stop(self, run_id: str, outcome: Outcome) -> None:
         if self._dispatcher is not None:

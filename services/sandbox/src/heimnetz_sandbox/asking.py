@@ -8,6 +8,7 @@ from typing import Protocol
 
 from heimnetz_common import outbox
 from heimnetz_common.database import Connection, Database
+from heimnetz_common.logs import get_logger
 from heimnetz_common.telemetry import Trace, current_trace
 from heimnetz_sandbox import metrics
 from heimnetz_sandbox.errors import KeyReused, NotCallable, QueueFull
@@ -15,6 +16,8 @@ from heimnetz_sandbox.events import RunStarted
 from heimnetz_sandbox.model import Installation, Request, Run, Trigger, new_run_id
 from heimnetz_sandbox.store import installations, runs
 from heimnetz_sandbox.store.installations import Standing
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +102,20 @@ class Queue:
             self._wake()
         return asked
 
-    async def ask_for_slot(self, request: Request, schedule: str, slot_at: datetime) -> bool:
-        """Whether the cron slot was free; it is taken, and its run queued, together."""
+    async def ask_for_slot(
+        self, request: Request, schedule: str, slot_at: datetime, *, is_alone: bool = False
+    ) -> bool:
+        """Whether the cron slot was free; it is taken, and its run queued, together.
+
+        `is_alone`: it is let pass while an earlier one is not over.
+        """
         async with self._database.transaction() as connection:
             installation = await installations.get(connection, request.plugin)
             run_id = new_run_id(datetime.now(UTC))
             if not await runs.take_slot(connection, request.plugin, schedule, slot_at, run_id):
+                return False
+            if is_alone and await runs.has_unfinished(connection, request.plugin, Trigger.CRON):
+                log.info("slot_passed", plugin=request.plugin, schedule=schedule)
                 return False
             await self._add(connection, request, installation, run_id)
         self._wake()

@@ -21,6 +21,9 @@ class Usage:
     pids_refused: int
 
 
+NOTHING = Usage(None, None, None, None, 0, 0)
+
+
 @dataclass(frozen=True)
 class Cgroup:
     """Directories of one container; in version 2 they are all the same one."""

@@ -1,6 +1,7 @@
 """A plugin's container from its creation to its removal, with its runner on the line.
 
-A chamber may wait with the plugin loaded until a run comes, or be made for one run. It serves one.
+A chamber may wait with the plugin loaded until a run comes, or be made for one run. It serves one,
+or, where the plugin wants new processes only, one after the other.
 """
 
 import asyncio
@@ -15,6 +16,8 @@ from typing import Any
 from heimnetz_common.database import Database
 from heimnetz_common.logs import get_logger
 from heimnetz_sandbox import cgroups, containers, metrics, runtimes
+from heimnetz_sandbox.broker.announcing import Announcing
+from heimnetz_sandbox.broker.calling import Call, Calling
 from heimnetz_sandbox.broker.rules import Rules, read_near
 from heimnetz_sandbox.broker.serving import Attempt, Broker
 from heimnetz_sandbox.broker.storing import Storage
@@ -22,9 +25,14 @@ from heimnetz_sandbox.conversing import Conversation, Violation
 from heimnetz_sandbox.engine import Ending, Engine
 from heimnetz_sandbox.errors import EngineDown
 from heimnetz_sandbox.folders import Folders
-from heimnetz_sandbox.model import InputFile, Installation, Outcome, Program
+from heimnetz_sandbox.model import InputFile, Installation, Outcome, Program, Run
 from heimnetz_sandbox.observing import Observing
 from heimnetz_sandbox.recording import Log, Masker
+
+# Process 1, its thread that accepts connections, what the engine has in there at the start; and the
+# template with the one that makes a copy of it.
+OWN_PROCESSES, TEMPLATE_PROCESSES = 3, 2
+RENEW_SECONDS = 2.0
 
 log = get_logger(__name__)
 
@@ -42,6 +50,7 @@ class Place:
     start_seconds: float
     observing: Observing
     database: Database
+    call: Call
 
 
 class EndedEarly(Exception):
@@ -66,8 +75,14 @@ class Chamber:
         self.name = name
         self._kind = kind
         self.installation = installation
+        self.is_reused = kind == "warm" and installation.program.fresh == "process"
+        self._has_files = False
+        # Of the processor, until it last began to wait.
+        self.spent_before = 0.0
         self.program: Program = installation.program
         self.log = Log(self.program.limits.log_bytes, Masker(()))
+        # The one that it serves now.
+        self.run: Run | None = None
         self.talk: Conversation | None = None
         self.container: str | None = None
         self.group: cgroups.Cgroup | None = None
@@ -130,9 +145,16 @@ class Chamber:
             Rules(grants.network, read_near()),
             say=self._note,
             tell=self._observe,
-            storage=Storage(self._place.database, plugin, grants.storage_bytes),
+            own={
+                "storage": Storage(self._place.database, plugin, grants.storage_bytes),
+                "events": Announcing(self._place.database, grants.publish, self._current),
+                "plugins": Calling(self._place.call, grants.call, self._current),
+            },
         )
         await self._broker.open(path)
+
+    def _current(self) -> Run | None:
+        return self.run
 
     def _note(self, text: str) -> None:
         self.log.note(text)
@@ -151,7 +173,11 @@ class Chamber:
         assert self.talk is not None
         limits, began = self.program.limits, time.monotonic()
         await self.talk.load(
-            {"entry_point": self.program.entry_point, "result_bytes": limits.result_bytes}
+            {
+                "entry_point": self.program.entry_point,
+                "result_bytes": limits.result_bytes,
+                "is_reused": self.is_reused,
+            }
         )
         self.load_seconds = time.monotonic() - began
         return self.talk.is_ready
@@ -159,7 +185,32 @@ class Chamber:
     def put(self, files: Sequence[InputFile]) -> None:
         """Blocking. Files of a run that came to a chamber which waited."""
         assert self._folder is not None
+        self._has_files = True
         self._place.folders.put_inputs(self._folder, files)
+
+    async def renew(self) -> bool:
+        """Whether the plugin waits as it did after its import; of the last call nothing is left."""
+        talk = self.talk
+        if talk is None or not self.is_reused or not talk.evidence.is_undisturbed:
+            return False
+        try:
+            async with asyncio.timeout(RENEW_SECONDS):
+                self.log = Log(self.program.limits.log_bytes, Masker(()))
+                await talk.renew(self.log, _ignore)
+        except (Violation, EOFError, ConnectionError, TimeoutError) as error:
+            log.info("not_renewed", plugin=self.installation.plugin, reason=str(error)[:300])
+            return False
+        self.run = None
+        assert self._broker is not None
+        self._broker.renew()
+        if self._has_files:
+            assert self._folder is not None
+            await asyncio.to_thread(self._place.folders.remove_inputs, self._folder)
+            self._has_files = False
+        self.load_seconds = 0.0
+        if self.group is not None:
+            self.spent_before = cgroups.read_cpu_seconds(self.group) or 0.0
+        return True
 
     @property
     def is_alive(self) -> bool:
@@ -205,6 +256,7 @@ class Chamber:
             command=runtime.command,
             uid=installation.uid,
             limits=program.limits,
+            own_processes=OWN_PROCESSES + self.is_reused * TEMPLATE_PROCESSES,
             folders=targets,
             image_variables=await place.engine.list_variables(image),
         )

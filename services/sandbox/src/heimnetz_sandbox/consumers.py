@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from heimnetz_common.consuming import Effect, Subscription
 from heimnetz_common.database import Connection
 from heimnetz_common.events import Event, EventData
-from heimnetz_sandbox import projecting
+from heimnetz_sandbox import projecting, reacting
 
 
 class InstallationChanged(EventData):
@@ -43,6 +43,24 @@ class VersionDeleted(_VersionEvent):
 
 class VersionApproved(_VersionEvent):
     name: ClassVar[str] = "version.approved.v1"
+
+
+class _Heard(EventData):
+    """What plugins may be started by: passed on as it is."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class AlertRaised(_Heard):
+    name: ClassVar[str] = "alert.raised.v1"
+
+
+class AlertResolved(_Heard):
+    name: ClassVar[str] = "alert.resolved.v1"
+
+
+class LeakSuspected(_Heard):
+    name: ClassVar[str] = "leak.suspected.v1"
 
 
 def subscriptions(wake_preparer: Callable[[], None]) -> tuple[Subscription, ...]:
@@ -81,7 +99,16 @@ def subscriptions(wake_preparer: Callable[[], None]) -> tuple[Subscription, ...]
             connection, plugin=data.plugin, version=data.version, at=event.time
         )
 
+    async def heard(event: Event[Any]) -> Effect:
+        async def effect(connection: Connection) -> None:
+            await reacting.react(connection, event.type, event.data.model_dump(mode="json"))
+
+        return effect
+
     return (
+        Subscription(AlertRaised, heard),
+        Subscription(AlertResolved, heard),
+        Subscription(LeakSuspected, heard),
         Subscription(InstallationChanged, changed),
         Subscription(InstallationRemoved, removed),
         Subscription(VersionQuarantined, ended),

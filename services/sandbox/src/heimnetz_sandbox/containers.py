@@ -68,10 +68,11 @@ def plugin(
     command: Sequence[str],
     uid: int,
     limits: Limits,
+    own_processes: int,
     folders: Mapping[str, Path],
     image_variables: Sequence[str],
 ) -> dict[str, Any]:
-    """A container for one run; `folders` maps targets to folders of the run directory."""
+    """`folders` maps targets to folders of the run directory; `own_processes` are ours in there."""
     own = f",uid={uid},gid={uid}"
     return _container(
         identity,
@@ -86,9 +87,7 @@ def plugin(
             "Memory": limits.memory_bytes,
             "MemorySwap": limits.memory_bytes,
             "NanoCpus": int(limits.cpus * 1e9),
-            # Three more: for the supervisor, for its thread that accepts connections, and for what
-            # the engine itself has in there at the start.
-            "PidsLimit": limits.processes + 3,
+            "PidsLimit": limits.processes + own_processes,
             # When the host runs short, a plugin goes before anything else does.
             "OomScoreAdj": 500,
             "Ulimits": _ulimits(limits.open_files, max(limits.tmp_bytes, limits.output_bytes)),

@@ -72,11 +72,14 @@ class Conversation:
         self._reader = reader
         self._writer = writer
         self._limits = limits
+        self._max_frame = max_frame_bytes(limits)
+        self.is_ready = False
+        self._begin(log, stop)
+
+    def _begin(self, log: Log, stop: Callable[[Outcome, str], None]) -> None:
         self.log = log
         self.stop = stop
-        self._max_frame = max_frame_bytes(limits)
-        self._output_room = limits.output_bytes
-        self.is_ready = False
+        self._output_room = self._limits.output_bytes
         self._is_called = False
         self._has_exited = False
         self._open: tuple[str, bytearray] | None = None
@@ -103,6 +106,13 @@ class Conversation:
         """Until the runner has ended, or the connection has. What went wrong is evidence too."""
         self._is_called = True
         await self._converse({"type": "call", **call}, lambda: False)
+
+    async def renew(self, log: Log, stop: Callable[[Outcome, str], None]) -> None:
+        """After a call: until the plugin waits for the next one. Raises: Violation, EOFError."""
+        frame = await self._receive()
+        if frame["type"] != "ready":
+            raise Violation("the runner went on after the end")
+        self._begin(log, stop)
 
     async def _converse(self, frame: dict[str, Any], is_enough: Callable[[], bool]) -> None:
         try:

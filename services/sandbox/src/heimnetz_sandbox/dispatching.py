@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import functools
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -70,6 +70,8 @@ class Dispatcher:
         self._executions: dict[str, Execution] = {}
         # Room that is kept for runs whose transaction is not over.
         self._reserved = 0
+        # Room of runs that wait for another one.
+        self._lent = 0
         metrics.SLOTS.set(concurrency)
 
     def wake(self) -> None:
@@ -77,11 +79,20 @@ class Dispatcher:
 
     @property
     def _has_room(self) -> bool:
-        return len(self._busy) + self._reserved < self._concurrency
+        return len(self._busy) + self._reserved - self._lent < self._concurrency
 
     @property
     def is_busy(self) -> bool:
         return bool(self._busy or self._reserved)
+
+    @contextlib.contextmanager
+    def lending(self) -> Iterator[None]:
+        """While a run waits for one that it called, that one has its room."""
+        self._lent += 1
+        try:
+            yield
+        finally:
+            self._lent -= 1
 
     async def run(self) -> None:
         try:

@@ -1,11 +1,24 @@
 """A run's outcome, written and announced together, once."""
 
+import random
+from datetime import UTC, datetime, timedelta
+
 from heimnetz_common import outbox
 from heimnetz_common.database import Connection
-from heimnetz_sandbox import metrics
+from heimnetz_sandbox import metrics, reacting
 from heimnetz_sandbox.events import RunFinished
-from heimnetz_sandbox.model import Evidence, Outcome, Run
+from heimnetz_sandbox.model import Evidence, Outcome, Run, new_run_id
 from heimnetz_sandbox.store import runs
+
+# What may go better the next time. What a person or the owner's policy ended is not tried again.
+RETRIED = {
+    Outcome.ERROR,
+    Outcome.TIMEOUT,
+    Outcome.INTERRUPTED,
+    Outcome.ENGINE_ERROR,
+    Outcome.IMAGE_UNAVAILABLE,
+}
+RETRY_SECONDS, MAX_RETRY_SECONDS = 10.0, 600.0
 
 
 async def end(
@@ -21,6 +34,8 @@ async def end(
     """The finished run; None where the run is not `owner`'s to end (any more)."""
     seen = evidence or Evidence()
     kept = seen if outcome is Outcome.OK else _without_result(seen)
+    if outcome in RETRIED:
+        await _retry(connection, run_id, owner)
     run = await runs.finish(
         connection, run_id, owner=owner, outcome=outcome, reason=reason, evidence=kept
     )
@@ -42,7 +57,18 @@ async def end(
         peak_memory_bytes=run.peak_memory_bytes,
     )
     await outbox.append(connection, event, service="sandbox", subject=f"{run.plugin}/{run.id}")
+    await reacting.react(connection, event.type(), event.model_dump(mode="json"), depth=run.depth)
     return run
+
+
+async def _retry(connection: Connection, run_id: str, owner: str | None) -> None:
+    """The same once more, later, where its trigger says so."""
+    run = await runs.find_owned(connection, run_id, owner)
+    if run is None or not run.retries_left:
+        return
+    delay = min(RETRY_SECONDS * 2 ** (run.tries - 1), MAX_RETRY_SECONDS)
+    delay *= random.uniform(0.8, 1.2)  # noqa: S311  no secret: it only spreads them
+    await runs.add_retry(connection, run, new_run_id(datetime.now(UTC)), timedelta(seconds=delay))
 
 
 def count(run: Run) -> None:

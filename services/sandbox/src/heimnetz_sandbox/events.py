@@ -1,6 +1,6 @@
 """What the sandbox announces."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from heimnetz_common.events import EventData
 from heimnetz_sandbox.model import Outcome, Trigger
@@ -29,6 +29,18 @@ class RunFinished(EventData):
     outcome: Outcome
     duration_seconds: float
     peak_memory_bytes: int | None
+
+
+class PluginAnnounced(EventData):
+    """A plugin published an event that it may publish; `event` is its type, `data` its content."""
+
+    name: ClassVar[str] = "plugin.announced.v1"
+
+    run_id: str
+    plugin: str
+    version: str
+    event: str
+    data: dict[str, Any]
 
 
 class BehaviourObserved(EventData):

@@ -48,6 +48,10 @@ class Folders:
             path.write_bytes(file.data)
             path.chmod(0o644)
 
+    def remove_inputs(self, folder: Path) -> None:
+        for path in (folder / "in").iterdir():
+            path.unlink()
+
     def make_build(self, build: str, lock: bytes, user: tuple[int, int]) -> Path:
         folder = self.root / "builds" / build
         for part in ("in", "out"):

@@ -66,5 +66,10 @@ BROKER_BYTES = Counter(
     "Bytes that plugins sent and received.",
     ["plugin", "direction"],
 )
+EVENTS_DROPPED = Counter(
+    "heimnetz_sandbox_event_triggers_dropped_total",
+    "Events that started no run: too many wait (full), or one led to the other (deep).",
+    ["plugin", "reason"],
+)
 BUILDS = Counter("heimnetz_sandbox_builds_total", "Dependency builds by outcome.", ["outcome"])
 MASKED = Counter("heimnetz_sandbox_secrets_masked_total", "Secrets masked in logs.", ["plugin"])

@@ -67,6 +67,7 @@ class Trigger(StrEnum):
     HTTP = "http"
     CRON = "cron"
     EVENT = "event"
+    PLUGIN = "plugin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ class Program:
     tree_sha256: str
     secret_pointers: tuple[str, ...] = ()
     dependencies: str | None = None
+    fresh: str = "container"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,9 @@ class Request:
     requested_by: str = ""
     idempotency_key: str | None = None
     traceparent: str | None = None
+    depth: int = 0
+    retries: int = 0
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +178,10 @@ class Run:
     traceparent: str
     log_truncated: bool
     attempts: int
+    depth: int = 0
+    retries_left: int = 0
+    tries: int = 1
+    retry_of: str | None = None
 
     @property
     def trace_id(self) -> str:
@@ -198,6 +207,12 @@ class Evidence:
     cpu_seconds: float | None = None
     log_truncated: bool = False
     files: list[OutputFile] = field(default_factory=list)
+
+    @property
+    def is_undisturbed(self) -> bool:
+        """It came to its end by itself, and hit no cap of the whole container."""
+        is_whole = self.has_ended and self.violation is None and self.stopped_by is None
+        return is_whole and not (self.is_oom_killed or self.has_hit_pids)
 
 
 def judge(evidence: Evidence) -> tuple[Outcome, str | None]:

@@ -7,7 +7,7 @@ time, and only while none is under way, or after a second of waiting.
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -59,6 +59,8 @@ class Pool:
         self._prepare = prepare
         self._is_open = True
         self._waiting: defaultdict[str, list[Chamber]] = defaultdict(list)
+        # Serving a call, and coming back.
+        self._away: Counter[str] = Counter()
         self._used: asyncio.Queue[Chamber] = asyncio.Queue()
         self._demand: dict[str, Demand] = {}
         self._not_before: dict[str, float] = {}
@@ -82,6 +84,7 @@ class Pool:
             if chamber.is_alive and chamber.installation == installation:
                 self._count_call(installation.plugin)
                 self._show_size(installation.plugin)
+                self._away[installation.plugin] += chamber.is_reused
                 metrics.POOL_CALLS.labels("warm").inc()
                 return chamber
             self._retire(chamber)
@@ -89,7 +92,12 @@ class Pool:
 
     def put_back(self, chamber: Chamber) -> None:
         """It was not called after all."""
+        self._away[chamber.installation.plugin] -= chamber.is_reused
+        self._await_call(chamber)
+
+    def _await_call(self, chamber: Chamber) -> None:
         self._waiting[chamber.installation.plugin].append(chamber)
+        self._show_size(chamber.installation.plugin)
 
     def _count_call(self, plugin: str) -> None:
         now = time.monotonic()
@@ -97,11 +105,15 @@ class Pool:
         self._wake.set()
 
     async def give_back(self, chamber: Chamber) -> None:
-        """It has served: removed when that is in nobody's way.
+        """It has served: waits again where it may, or is removed when that is in nobody's way.
 
         Until then its runner waits for us to hang up; of the plugin nothing lives any more.
         """
-        if self._is_open:
+        is_renewed = self._is_open and await chamber.renew()
+        self._away[chamber.installation.plugin] -= chamber.is_reused
+        if is_renewed:
+            self._await_call(chamber)
+        elif self._is_open:
             self._retire(chamber)
         else:
             await chamber.close()
@@ -161,7 +173,7 @@ class Pool:
         lacking = {
             plugin: lack
             for plugin in self._demand
-            if (lack := self._target(plugin, now) - len(self._waiting[plugin])) > 0
+            if (lack := self._target(plugin, now) - self._count_here(plugin)) > 0
             and self._not_before.get(plugin, 0.0) <= now
         }
         if not lacking or self._used_bytes() + self._next_bytes() > self._budget:
@@ -191,8 +203,7 @@ class Pool:
                 self._not_before[installation.plugin] = time.monotonic() + BACK_OFF_SECONDS
                 await chamber.close()
         if is_loaded:
-            self._waiting[installation.plugin].append(chamber)
-            self._show_size(installation.plugin)
+            self._await_call(chamber)
 
     def _show_size(self, plugin: str) -> None:
         metrics.POOL_SIZE.labels(plugin).set(len(self._waiting[plugin]))
@@ -210,6 +221,9 @@ class Pool:
         if demand is None:
             return 0
         return min(demand.target(now, idle_seconds=self._idle_seconds), self._per_plugin)
+
+    def _count_here(self, plugin: str) -> int:
+        return len(self._waiting[plugin]) + self._away[plugin]
 
     def _used_bytes(self) -> int:
         return sum(_bytes(chamber) for chambers in self._waiting.values() for chamber in chambers)
@@ -231,7 +245,7 @@ def _is_good(chamber: Chamber, current: Installation | None) -> bool:
     if not chamber.is_alive or chamber.installation != current:
         return False
     usage = chamber.group.read() if chamber.group is not None else None
-    spent = (usage.cpu_seconds if usage else None) or 0.0
+    spent = ((usage.cpu_seconds if usage else None) or 0.0) - chamber.spent_before
     # Loading is allowed for by its own time.
     return spent < chamber.program.limits.cpus * chamber.load_seconds + IDLE_CPU_SECONDS
 

@@ -249,6 +249,7 @@ def _program(package: Package, lock: bytes | None) -> Program:
         tree_sha256=folders.tree_digest(package.files),
         secret_pointers=manifest.configuration_schema.secrets,
         dependencies=key,
+        fresh=manifest.fresh,
     )
 
 

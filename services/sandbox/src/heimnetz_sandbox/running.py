@@ -49,8 +49,9 @@ class Execution:
         self.evidence = Evidence()
         self._peak = 0
         self._group: cgroups.Cgroup | None = None
-        # What a chamber used while it loaded and waited is not this run's.
-        self._cpu_before = 0.0
+        # What a chamber used while it loaded and waited, or for an earlier run, is not this run's.
+        self._before = cgroups.NOTHING
+        self._is_first = True
 
     def stop(self, outcome: Outcome, reason: str) -> None:
         if self.evidence.stopped_by is None:
@@ -97,7 +98,8 @@ class Execution:
         """A chamber in which the plugin waits."""
         self._adopt(chamber)
         if self._group is not None:
-            self._cpu_before = cgroups.read_cpu_seconds(self._group) or 0.0
+            self._before = self._group.read() or cgroups.NOTHING
+        self._is_first = not chamber.is_reused
         await announce()
         if self._task.files:
             await asyncio.to_thread(chamber.put, self._task.files)
@@ -115,6 +117,7 @@ class Execution:
     def _adopt(self, chamber: Chamber) -> None:
         """From now on what the chamber says is this run's."""
         assert chamber.talk is not None
+        chamber.run = self._task.run
         self.log = chamber.log
         self.log.masker = self._masker
         self.log.on_full = self._log_is_full
@@ -184,16 +187,18 @@ class Execution:
         if usage is None:
             return
         evidence, plugin = self.evidence, self._task.run.plugin
-        self._peak = max(self._peak, usage.peak_memory_bytes or 0, usage.memory_bytes or 0)
-        evidence.is_oom_killed |= usage.oom_kills > 0
-        evidence.has_hit_pids |= usage.pids_refused > 0
+        self._peak = max(self._peak, usage.memory_bytes or 0)
+        if self._is_first:
+            self._peak = max(self._peak, usage.peak_memory_bytes or 0)
+        evidence.is_oom_killed |= usage.oom_kills > self._before.oom_kills
+        evidence.has_hit_pids |= usage.pids_refused > self._before.pids_refused
         if usage.memory_bytes is not None:
             metrics.CONTAINER_MEMORY.labels(plugin, "busy").set(usage.memory_bytes)
         if usage.processes is not None:
             metrics.CONTAINER_PROCESSES.labels(plugin).set(usage.processes)
         if usage.cpu_seconds is None:
             return
-        spent = max(usage.cpu_seconds - self._cpu_before, 0.0)
+        spent = max(usage.cpu_seconds - (self._before.cpu_seconds or 0.0), 0.0)
         metrics.CONTAINER_CPU.labels(plugin).inc(max(spent - (evidence.cpu_seconds or 0.0), 0.0))
         evidence.cpu_seconds = spent
         limit = self._limits.cpu_seconds

@@ -1,6 +1,7 @@
 """Cron: each slot of each schedule once, whatever restarts, neighbours and clocks do."""
 
 import asyncio
+import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,14 +19,18 @@ from heimnetz_sandbox.store import installations
 PAUSE_SECONDS = 1.0
 # A slot that was missed for longer than this (the machine was off) is not made up for.
 LATE = timedelta(minutes=5)
+# A slot whose schedule wants it on time or not at all.
+ON_TIME = timedelta(seconds=30)
 
 log = get_logger(__name__)
 
 
-def last_slot(schedule: str, time_zone: str, now: datetime) -> datetime | None:
+def last_slot(
+    schedule: str, time_zone: str, now: datetime, late: timedelta = LATE
+) -> datetime | None:
     """The latest slot that is due and not too late, in UTC."""
     zone = ZoneInfo(time_zone)
-    slots = CronSim(schedule, (now - LATE).astimezone(zone))
+    slots = CronSim(schedule, (now - late).astimezone(zone))
     due = None
     for slot in slots:
         at = slot.astimezone(UTC)
@@ -33,6 +38,12 @@ def last_slot(schedule: str, time_zone: str, now: datetime) -> datetime | None:
             return due
         due = at
     return due
+
+
+def jitter(slot: str, most_seconds: float) -> timedelta:
+    """From 0 to `most_seconds`, the same for a slot whoever asks."""
+    share = int.from_bytes(hashlib.sha256(slot.encode()).digest()[:4], "big") / 2**32
+    return timedelta(seconds=share * most_seconds)
 
 
 class Scheduler:
@@ -56,18 +67,27 @@ class Scheduler:
         count = 0
         for installation in installed:
             for trigger in installation.triggers.get("cron") or []:
-                count += await self._ask_one(installation.plugin, trigger, now)
+                retries = installation.triggers.get("retries", 0)
+                count += await self._ask_one(installation.plugin, trigger, retries, now)
         return count
 
-    async def _ask_one(self, plugin: str, trigger: dict[str, Any], now: datetime) -> bool:
+    async def _ask_one(
+        self, plugin: str, trigger: dict[str, Any], retries: int, now: datetime
+    ) -> bool:
         schedule, zone = trigger["schedule"], trigger.get("time_zone", "UTC")
-        slot = last_slot(schedule, zone, now)
+        late = ON_TIME if trigger.get("missed") == "skip" else LATE
+        slot = last_slot(schedule, zone, now, late)
         if slot is None:
             return False
+        name = f"{schedule} {zone}"
         request = Request(
             plugin=plugin,
             trigger=Trigger.CRON,
             input=orjson.dumps(trigger.get("input") or {}),
             requested_by="cron",
+            retries=retries,
+            not_before=slot + jitter(f"{plugin} {name} {slot}", trigger.get("jitter") or 0.0),
         )
-        return await self._queue.ask_for_slot(request, f"{schedule} {zone}", slot)
+        return await self._queue.ask_for_slot(
+            request, name, slot, is_alone=trigger.get("overlap") == "skip"
+        )

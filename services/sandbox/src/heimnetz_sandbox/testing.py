@@ -390,3 +390,30 @@ def stand(place: Path, postgres_url: str, key_ring: KeyRing) -> Iterator[Stand]:
     """The sandbox that most tests share; each uses plugins of its own."""
     with standing(place, postgres_url, key_ring) as stand:
         yield stand
+
+
+def waiting(stand: Stand, plugin: str) -> list[str]:
+    """Containers that wait for calls of the plugin."""
+    listed = subprocess.run(  # noqa: S603
+        [
+            *("docker", "ps", "-q", "--filter", f"label=heimnetz.stack={stand.stack}"),
+            *(
+                "--filter",
+                "label=heimnetz.kind=warm",
+                "--filter",
+                f"label=heimnetz.plugin={plugin}",
+            ),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return listed.stdout.split()
+
+
+def pool_size(stand: Stand, plugin: str) -> int:
+    name = f'heimnetz_sandbox_pool_containers{{plugin="{plugin}"}} '
+    for line in stand.client.get(f"{stand.url}/metrics").text.splitlines():
+        if line.startswith(name):
+            return int(float(line.removeprefix(name)))
+    return 0

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from heimnetz_common.testing import KeyRing, eventually_sync
-from heimnetz_sandbox.testing import Stand, package, standing
+from heimnetz_sandbox.testing import Stand, package, pool_size, standing, waiting
 
 pytestmark = pytest.mark.engine
 
@@ -35,24 +35,6 @@ def stand(place: Path, postgres_url: str, key_ring: KeyRing) -> Iterator[Stand]:
         yield stand
 
 
-def waiting(stand: Stand, plugin: str) -> list[str]:
-    listed = subprocess.run(
-        [
-            *("docker", "ps", "-q", "--filter", f"label=heimnetz.stack={stand.stack}"),
-            *(
-                "--filter",
-                "label=heimnetz.kind=warm",
-                "--filter",
-                f"label=heimnetz.plugin={plugin}",
-            ),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return listed.stdout.split()
-
-
 def warm_calls(stand: Stand) -> float:
     for line in stand.client.get(f"{stand.url}/metrics").text.splitlines():
         if line.startswith('heimnetz_sandbox_pool_calls_total{start="warm"}'):
@@ -66,14 +48,6 @@ def warmed(stand: Stand, name: str, code: str = STATEFUL, **options: Any) -> Sta
     assert stand.run(name)["outcome"] in ("ok", "error")
     eventually_sync(lambda: pool_size(stand, name), 20)
     return stand
-
-
-def pool_size(stand: Stand, plugin: str) -> int:
-    name = f'heimnetz_sandbox_pool_containers{{plugin="{plugin}"}} '
-    for line in stand.client.get(f"{stand.url}/metrics").text.splitlines():
-        if line.startswith(name):
-            return int(float(line.removeprefix(name)))
-    return 0
 
 
 def test_a_call_after_the_first_meets_a_container_that_waited(stand: Stand) -> None:

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from heimnetz_sandbox.scheduling import last_slot
+from heimnetz_sandbox.scheduling import ON_TIME, jitter, last_slot
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,19 @@ def test_an_hour_that_comes_twice_has_each_slot_once() -> None:
     }
 
     assert len(slots - {None}) == 1
+
+
+def test_a_slot_that_may_be_missed_is_due_on_time_only() -> None:
+    now = datetime(2026, 6, 1, 4, 1, tzinfo=UTC)
+
+    assert last_slot("0 4 * * *", "UTC", now) is not None
+    assert last_slot("0 4 * * *", "UTC", now, ON_TIME) is None
+
+
+def test_slots_are_spread_within_their_jitter_and_each_always_the_same() -> None:
+    delays = [jitter(f"plugin-{number}", 60.0).total_seconds() for number in range(500)]
+
+    assert delays == [jitter(f"plugin-{number}", 60.0).total_seconds() for number in range(500)]
+    assert min(delays) < 2
+    assert 58 < max(delays) < 60
+    assert jitter("a", 0.0).total_seconds() == 0

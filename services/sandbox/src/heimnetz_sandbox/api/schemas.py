@@ -44,6 +44,7 @@ class RunView(BaseModel):
     exit_code: int | None
     trace_id: str
     log_truncated: bool
+    retry_of: str | None
 
     @classmethod
     def of(cls, look: Look) -> Self:
@@ -70,6 +71,7 @@ class RunView(BaseModel):
             exit_code=run.exit_code,
             trace_id=run.trace_id,
             log_truncated=run.log_truncated,
+            retry_of=run.retry_of,
         )
 
 

@@ -1,6 +1,6 @@
 """A proxy on a Unix socket of one container's own: CONNECT for anything, http:// in full form.
 
-What is asked of the broker itself (`/storage/…`) has its answer here too.
+What is asked of the broker itself (`/storage/…`, `/events/…`, `/plugins/…`) is answered here too.
 
 Who speaks is known by the socket, so that nothing that the plugin says of itself is believed. Names
 are resolved here, once a connection, and the address that was checked is the one connected to.
@@ -9,7 +9,7 @@ are resolved here, once a connection, and the address that was checked is the on
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +20,9 @@ import h11
 from heimnetz_common.logs import get_logger
 from heimnetz_manifest import Destination
 from heimnetz_sandbox import metrics
-from heimnetz_sandbox.broker import hello
+from heimnetz_sandbox.broker import answering, hello
+from heimnetz_sandbox.broker.answering import MAX_BODY_BYTES, Answer, Answering
 from heimnetz_sandbox.broker.rules import Refused, Rules, Target, parse
-from heimnetz_sandbox.broker.storing import MAX_VALUE_BYTES, Answer, Storage
 
 HEAD_SECONDS = 10.0
 CONNECT_SECONDS = 10.0
@@ -73,14 +73,14 @@ class Broker:
         *,
         say: Callable[[str], None],
         tell: Callable[[Attempt], None],
-        storage: Storage | None = None,
+        own: Mapping[str, Answering] | None = None,
         caps: Caps | None = None,
     ) -> None:
         self._plugin = plugin
         self._rules = rules
         self._say = say
         self._tell = tell
-        self._storage = storage
+        self._own = own or {}
         self._caps = caps or Caps()
         self._attempts = 0
         self._bytes = 0
@@ -90,6 +90,12 @@ class Broker:
     async def open(self, path: Path) -> None:
         self._server = await asyncio.start_unix_server(self._accept, str(path), limit=CHUNK_BYTES)
         path.chmod(0o666)
+
+    def renew(self) -> None:
+        """For the next run of the same container: each has all of the caps."""
+        self._attempts = self._bytes = 0
+        for task in self._open:
+            task.cancel()
 
     def close(self) -> None:
         if self._server is not None:
@@ -123,8 +129,9 @@ class Broker:
             self._attempts += 1
             if self._attempts > self._caps.attempts:
                 raise Refused("capped", f"more than {self._caps.attempts} connections in all")
-            if self._storage is not None and request.target.startswith(b"/"):
-                await self._keep(self._storage, talk, request)
+            own = answering.find(self._own, request.target.decode("ascii", "replace"))
+            if own is not None:
+                await self._answer(own, talk, request)
                 return
             target = _target(request)
             wanted = str(target)
@@ -146,16 +153,14 @@ class Broker:
         finally:
             upstream[1].transport.abort()
 
-    async def _keep(self, storage: Storage, talk: "_Talk", request: h11.Request) -> None:
+    async def _answer(self, own: Answering, talk: "_Talk", request: h11.Request) -> None:
         """What is asked of the broker itself."""
-        body = await talk.read_body(MAX_VALUE_BYTES)
+        body = await talk.read_body(MAX_BODY_BYTES)
         if body is None:
-            await talk.answer(
-                Answer(413, f"a value has at most {MAX_VALUE_BYTES:,} bytes".encode())
-            )
+            await talk.answer(Answer(413, f"there is room for {MAX_BODY_BYTES:,} bytes".encode()))
             return
         method, target = request.method.decode("ascii"), request.target.decode("ascii", "replace")
-        await talk.answer(await storage.answer(method, target, body))
+        await talk.answer(await own.answer(method, target, body))
 
     def _count(self, verdict: str, wanted: str, why: str = "") -> None:
         metrics.BROKER_ATTEMPTS.labels(self._plugin, verdict).inc()

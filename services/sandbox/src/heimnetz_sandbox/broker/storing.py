@@ -2,24 +2,17 @@
 
 import json
 import re
-from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from heimnetz_common.database import Database
 from heimnetz_common.errors import HeimnetzError
+from heimnetz_sandbox.broker.answering import Answer
 from heimnetz_sandbox.store import storage
 
 MAX_KEYS = 10_000
-MAX_VALUE_BYTES = 1 << 20
 _ROOT = "/storage"
 # No path of anything, but keys may look like one.
 _KEY = re.compile(r"(?!.*\.\.)[A-Za-z0-9._/:@-]{1,200}")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    status: int
-    body: bytes = b""
 
 
 class Storage:

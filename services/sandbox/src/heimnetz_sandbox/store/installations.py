@@ -145,6 +145,36 @@ class Standing:
     is_blocked: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Listener:
+    installation: Installation
+    own_waiting: int
+
+
+async def list_listening(connection: Connection, event_type: str) -> list[Listener]:
+    """What is installed, may run, and wants to be started by this event."""
+    rows = await connection.fetch(
+        f"""
+        SELECT {_COLUMNS},
+               (SELECT count(*)
+                  FROM runs
+                 WHERE state = 'queued'
+                   AND runs.plugin = installations.plugin) AS own_waiting
+          FROM installations
+         WHERE is_installed
+           AND triggers -> 'events' ? $1
+           AND NOT EXISTS (SELECT
+                             FROM blocked_versions AS blocked
+                            WHERE blocked.plugin = installations.plugin
+                              AND blocked.version = installations.version
+                              AND blocked.is_blocked)
+         ORDER BY plugin
+        """,  # noqa: S608  columns of ours
+        event_type,
+    )
+    return [Listener(_installation(row), row["own_waiting"]) for row in rows]
+
+
 async def get_standing(connection: Connection, plugin: str) -> Standing:
     """Raises: PluginNotInstalled."""
     row = await connection.fetchrow(
@@ -250,6 +280,7 @@ def _installation(row: asyncpg.Record) -> Installation:
             tree_sha256=document["tree_sha256"],
             secret_pointers=tuple(document["secret_pointers"]),
             dependencies=document["dependencies"],
+            fresh=document.get("fresh", "container"),
         )
     return Installation(
         plugin=row["plugin"],

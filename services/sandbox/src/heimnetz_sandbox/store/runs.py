@@ -11,7 +11,7 @@ from heimnetz_sandbox.model import Evidence, Installation, Outcome, Request, Run
 _COLUMNS = """
     id, plugin, version, sha256, trigger, state, outcome, reason, queued_at, started_at,
     finished_at, duration_seconds, peak_memory_bytes, cpu_seconds, exit_code, traceparent,
-    log_truncated, attempts
+    log_truncated, attempts, depth, retries_left, tries, retry_of
 """
 
 
@@ -31,12 +31,13 @@ async def add(
         f"""
         INSERT INTO runs (id, plugin, version, sha256, trigger, requested_by, idempotency_key,
                           request_sha256, traceparent, input, state, lease_owner,
-                          lease_expires_at, started_at, attempts)
+                          lease_expires_at, started_at, attempts, depth, retries_left, not_before)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
                 CASE WHEN $11::text IS NULL THEN 'queued' ELSE 'running' END, $11,
                 clock_timestamp() + $12::interval,
                 CASE WHEN $11::text IS NULL THEN NULL ELSE clock_timestamp() END,
-                CASE WHEN $11::text IS NULL THEN 0 ELSE 1 END)
+                CASE WHEN $11::text IS NULL THEN 0 ELSE 1 END, $13, $14,
+                coalesce($15, clock_timestamp()))
             ON CONFLICT (plugin, requested_by, idempotency_key) DO NOTHING
      RETURNING {_COLUMNS}
         """,  # noqa: S608  columns of ours
@@ -52,8 +53,44 @@ async def add(
         request.input,
         owner,
         lease,
+        request.depth,
+        request.retries,
+        request.not_before,
     )
     return None if row is None else _run(row)
+
+
+async def add_retry(connection: Connection, run: Run, new_id: str, delay: timedelta) -> None:
+    """The same once more; before its input is let go of."""
+    await connection.execute(
+        """
+        INSERT INTO runs (id, plugin, version, sha256, trigger, requested_by, request_sha256,
+                          traceparent, input, depth, retries_left, tries, retry_of, not_before)
+        SELECT $2, plugin, version, sha256, trigger, requested_by, request_sha256,
+               traceparent, input, depth, retries_left - 1, tries + 1, id,
+               clock_timestamp() + $3::interval
+          FROM runs
+         WHERE id = $1
+        """,
+        run.id,
+        new_id,
+        delay,
+    )
+
+
+async def has_unfinished(connection: Connection, plugin: str, trigger: str) -> bool:
+    found: bool = await connection.fetchval(
+        """
+        SELECT EXISTS (SELECT
+                         FROM runs
+                        WHERE state <> 'finished'
+                          AND plugin = $1
+                          AND trigger = $2)
+        """,
+        plugin,
+        trigger,
+    )
+    return found
 
 
 async def add_files(
@@ -88,6 +125,23 @@ async def get(connection: Connection, run_id: str) -> Run:
     if row is None:
         raise RunNotFound(run_id)
     return _run(row)
+
+
+async def find_owned(connection: Connection, run_id: str, owner: str | None) -> Run | None:
+    """The run, locked, where it is `owner`'s to end."""
+    row = await connection.fetchrow(
+        f"""
+        SELECT {_COLUMNS}
+          FROM runs
+         WHERE id = $1
+           AND state <> 'finished'
+           AND lease_owner IS NOT DISTINCT FROM $2
+           FOR UPDATE
+        """,  # noqa: S608  columns of ours
+        run_id,
+        owner,
+    )
+    return None if row is None else _run(row)
 
 
 async def get_result(connection: Connection, run_id: str) -> bytes | None:
@@ -365,4 +419,8 @@ def _run(row: asyncpg.Record) -> Run:
         traceparent=row["traceparent"],
         log_truncated=row["log_truncated"],
         attempts=row["attempts"],
+        depth=row["depth"],
+        retries_left=row["retries_left"],
+        tries=row["tries"],
+        retry_of=row["retry_of"],
     )

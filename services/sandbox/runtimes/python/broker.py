@@ -1,8 +1,9 @@
-"""What a plugin keeps between its runs, over the broker's socket. Standard library only."""
+"""What a plugin asks of the platform, over the broker's socket. Standard library only."""
 
 import errno
 import json
 import socket
+from typing import Any
 from urllib.parse import quote
 
 BROKER = "/run/heimnetz/broker.sock"
@@ -20,11 +21,11 @@ def ask(method: str, path: str, body: bytes = b"") -> bytes | None:
     status, text = int(top.split()[1]), rest.decode("utf-8", "replace")
     if status == 403:
         raise PermissionError(errno.EACCES, text)
-    if status in (400, 405, 413):
+    if status in (400, 405, 413, 422):
         raise ValueError(text)
     if status == 507:
         raise OSError(errno.ENOSPC, text)
-    if status >= 500:
+    if status >= 500 or status == 429:
         raise ConnectionError(text)
     return None if status == 404 else rest
 
@@ -45,3 +46,24 @@ class Storage:
     def keys(self, prefix: str = "") -> list[str]:
         found = json.loads(ask("GET", f"/storage?prefix={quote(prefix, safe='')}") or b"[]")
         return [str(key) for key in found]
+
+
+def publish(event: str, data: dict[str, Any]) -> None:
+    ask("POST", f"/events/{quote(event, safe='')}", json.dumps(data).encode())
+
+
+class CallFailed(Exception):
+    """`outcome` is how the other plugin's run ended."""
+
+    def __init__(self, outcome: str, reason: str) -> None:
+        super().__init__(f"{outcome}: {reason}")
+        self.outcome = outcome
+
+
+def call(plugin: str, input: dict[str, Any] | None = None) -> Any:  # noqa: A002
+    """The other plugin's result. Raises: CallFailed, PermissionError, ConnectionError."""
+    body = json.dumps(input or {}).encode()
+    run = json.loads(ask("POST", f"/plugins/{quote(plugin, safe='')}/runs", body) or b"{}")
+    if run["outcome"] != "ok":
+        raise CallFailed(run["outcome"], run["reason"])
+    return run["result"]

@@ -1,0 +1,173 @@
+"""The processes that the plugin's own code runs in: one a call, or a template and its copies."""
+
+import contextlib
+import ctypes
+import errno
+import importlib
+import json
+import os
+import socket
+import sys
+import traceback
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+import broker
+import forwarding
+import framing
+
+OUT = Path("/out")
+PR_SET_DUMPABLE = 4
+SEARCHED = ("/plugin/src", "/plugin", "/deps")
+TMP = "/tmp"  # noqa: S108  a tmpfs of this container alone
+ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": TMP, "LANG": "C.UTF-8"}
+# What a copy is given, in this order: the far ends of the pipes of one call.
+ENDS = ("calls", "answers", "stdout", "stderr")
+
+
+def set_dumpable(value: int) -> None:
+    """0 keeps other processes of the same user out of /proc/<pid>/{mem,environ,fd}: prctl(2)."""
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, value, 0, 0, 0)
+
+
+class Worker:
+    """Imports the plugin, says that it is ready, makes one call, ends."""
+
+    def __init__(self, load: dict[str, Any], calls: int, answers: int) -> None:
+        self.load, self.calls, self.answers = load, calls, answers
+
+    def live(self) -> NoReturn:
+        self.serve(self.loaded())
+
+    def loaded(self) -> Any:
+        """The plugin's function; the process ends where there is none."""
+        try:
+            sys.path[:0] = [folder for folder in SEARCHED if Path(folder).is_dir()]
+            module, _, name = self.load["entry_point"].partition(":")
+            function = getattr(importlib.import_module(module), name)
+            self.say({"type": "ready"})
+        except BaseException as error:  # noqa: BLE001  the edge of the plugin: everything ends here
+            self.report(error)
+            self.end()
+        return function
+
+    def serve(self, function: Any) -> NoReturn:
+        try:
+            read = framing.Frames(1 << 30)
+            call = json.loads(framing.first_frame(lambda size: os.read(self.calls, size), read))
+            text = json.dumps(
+                function(call["input"], self.context(call)), ensure_ascii=False, allow_nan=False
+            )
+            text.encode("utf-8")
+            if len(text) > self.load["result_bytes"]:
+                self.fail("output_limit", "the result is larger than its limit")
+            else:
+                self.say({"type": "result", "json": text})
+        except BaseException as error:  # noqa: BLE001  the edge of the plugin: everything ends here
+            self.report(error)
+        self.end()
+
+    def end(self) -> NoReturn:
+        with contextlib.suppress(BaseException):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(0)  # threads and exit hooks of the plugin must not hold the run up
+
+    def context(self, call: dict[str, Any]) -> SimpleNamespace:
+        return SimpleNamespace(
+            config=call["configuration"],
+            files={name: Path("/in") / name for name in call["files"]},
+            out=OUT,
+            storage=broker.Storage(),
+            publish=broker.publish,
+            call=broker.call,
+            run_id=call["run_id"],
+            trace_id=call["trace_id"],
+            log=lambda message, /: self.say({"type": "log", "text": f"{message}\n"}),
+        )
+
+    def report(self, error: BaseException) -> None:
+        with contextlib.suppress(BaseException):
+            traceback.print_exception(error)
+        cause = "out_of_memory" if isinstance(error, MemoryError) else "error"
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+            cause = "disk_limit"
+        self.fail(cause, f"{type(error).__name__}: {error}")
+
+    def fail(self, cause: str, reason: str) -> None:
+        self.say({"type": "error", "cause": cause, "reason": reason[:2000]})
+
+    def say(self, frame: dict[str, Any]) -> None:
+        framing.write(self.answers, frame)
+
+
+def become_worker(load: dict[str, Any], ends: dict[str, int]) -> NoReturn:
+    settle(ends)
+    set_dumpable(1)
+    Worker(load, ends["calls"], ends["answers"]).live()
+
+
+def settle(ends: dict[str, int], *others: int) -> None:
+    """In a child of the supervisor: nothing of it stays but the pipes."""
+    redirect(ends)
+    kept = sorted({ends["calls"], ends["answers"], *others})
+    for first, last in zip([2, *kept], [*kept, 1 << 16], strict=True):
+        os.closerange(first + 1, last)
+    os.environ.clear()
+    os.environ.update(ENVIRONMENT | forwarding.VARIABLES)
+    os.chdir(TMP)
+    sys.argv = ["plugin"]
+
+
+def redirect(ends: dict[str, int]) -> None:
+    null = os.open("/dev/null", os.O_RDONLY)
+    for target, source in enumerate((null, ends["stdout"], ends["stderr"])):
+        os.dup2(source, target)
+    os.close(null)
+
+
+def become_template(load: dict[str, Any], ends: dict[str, int], control: int) -> NoReturn:
+    """The plugin imported, and a copy of the process for each call that comes.
+
+    What is open since the import stays open in the copies. Threads do not: see fork(2).
+    """
+    settle(ends, control)
+    function = Worker(load, ends["calls"], ends["answers"]).loaded()
+    for name in ("calls", "answers"):
+        os.close(ends[name])
+    # A copy of the same user must not write into what the next copies are made of.
+    set_dumpable(0)
+    orders = socket.socket(fileno=control)
+    while True:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        order, received, _, _ = socket.recv_fds(orders, 16, len(ENDS))
+        if not order:
+            os._exit(0)
+        given = dict(zip(ENDS, received, strict=True))
+        copy = fork_away(orders)
+        if copy == 0:
+            redirect(given)
+            os.close(given["stdout"])
+            os.close(given["stderr"])
+            set_dumpable(1)
+            Worker(load, given["calls"], given["answers"]).serve(function)
+        for descriptor in received:
+            os.close(descriptor)
+
+
+def fork_away(orders: socket.socket) -> int:
+    """0 in the copy, whose parent is process 1, so that its end is told to the supervisor alone."""
+    middle = os.fork()
+    if middle:
+        os.waitpid(middle, 0)
+        return middle
+    copy = os.fork()
+    if copy:
+        os._exit(0)
+    while os.getppid() != 1:
+        os.sched_yield()
+    orders.sendall(os.getpid().to_bytes(4, "big"))
+    orders.close()
+    return 0

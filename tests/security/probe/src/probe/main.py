@@ -1,0 +1,89 @@
+"""What a plugin's container is like, seen from inside."""
+
+import errno
+import os
+import resource
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+SECCOMP = {"0": "off", "1": "strict", "2": "filter"}
+PSEUDO = {"proc", "sysfs", "cgroup", "cgroup2", "mqueue", "devpts", "securityfs"}
+
+
+def run(input: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: A002
+    status = read_fields("/proc/self/status")
+    return {
+        "interfaces": sorted(name for _, name in socket.if_nameindex()),
+        "uid": os.getuid(),
+        "gid": os.getgid(),
+        "groups": os.getgroups(),
+        "capabilities": {
+            name: status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+        },
+        "no_new_privileges": status["NoNewPrivs"] == "1",
+        "seccomp": SECCOMP[status["Seccomp"]],
+        "root": "read-only" if "ro" in mounts()["/"]["options"] else "writable",
+        "writable": sorted(
+            place
+            for place, mount in mounts().items()
+            if "rw" in mount["options"]
+            and mount["type"] not in PSEUDO
+            and not place.startswith("/dev")
+        ),
+        "devices": sorted(entry.name for entry in Path("/dev").iterdir()),
+        "processes": sorted(
+            int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()
+        ),
+        "environment": sorted(os.environ),
+        "limits": {
+            name: resource.getrlimit(getattr(resource, f"RLIMIT_{name.upper()}"))[0]
+            for name in ("nofile", "fsize", "core", "msgqueue")
+        },
+        "attempts": {name: attempt(work) for name, work in ATTEMPTS.items()},
+    }
+
+
+def read_fields(path: str) -> dict[str, str]:
+    pairs = (line.partition(":") for line in Path(path).read_text().splitlines())
+    return {name: value.strip() for name, _, value in pairs}
+
+
+def mounts() -> dict[str, dict[str, Any]]:
+    rows = (line.split() for line in Path("/proc/mounts").read_text().splitlines())
+    return {row[1]: {"type": row[2], "options": row[3].split(",")} for row in rows}
+
+
+def attempt(work: Callable[[], object]) -> str:
+    """`possible`, or the name of the error."""
+    try:
+        work()
+    except OSError as error:
+        return errno.errorcode.get(error.errno or 0, str(error))
+    return "possible"
+
+
+def connect(address: str, port: int) -> None:
+    with socket.create_connection((address, port), timeout=3):
+        pass
+
+
+def read_some(path: str) -> bytes:
+    with Path(path).open("rb") as file:
+        return file.read(16)
+
+
+ATTEMPTS: dict[str, Callable[[], object]] = {
+    "connect to the internet": lambda: connect("192.0.2.1", 443),
+    "connect to the home": lambda: connect("192.168.1.1", 80),
+    "open a raw socket": lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1),
+    "open a packet socket": lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW),
+    "become root": lambda: os.setuid(0),
+    "write beside the plugin": lambda: Path("/plugin/left").write_text("x"),
+    "write to the system": lambda: Path("/etc/left").write_text("x"),
+    "make a namespace": lambda: os.unshare(os.CLONE_NEWUSER),
+    "reach the engine": lambda: Path("/var/run/docker.sock").stat(),
+    "read the kernel's memory": lambda: read_some("/proc/kcore"),
+    "set the host's parameters": lambda: Path("/proc/sys/kernel/hostname").write_text("x"),
+}
