@@ -3,9 +3,11 @@
 import contextlib
 import os
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -23,6 +25,7 @@ CAPS = (
 ).split()
 CODE = "def run(input, context):\n    return {}\n"
 CALLS = 40
+CALLERS, SECONDS = 4, 8.0
 
 
 def measure() -> Iterator[Figure]:
@@ -35,7 +38,8 @@ def measure() -> Iterator[Figure]:
         ring = servers.KeyRing(keys)
         bare = median([_docker_run() for _ in range(15)])
         with testing.standing(place, url, ring, WARM_PER_PLUGIN="4") as stand:
-            yield from _warm(stand, bare)
+            warm = yield from _warm(stand, bare)
+            yield from _staying(stand, warm, url)
         with testing.standing(place, url, ring) as stand:
             yield from _cold(stand, bare)
 
@@ -103,7 +107,8 @@ def _cpu(stand: Stand) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _warm(stand: Stand, bare: float) -> Iterator[Figure]:
+def _warm(stand: Stand, bare: float) -> Generator[Figure, None, float]:
+    """Returns: the median of a call, in seconds."""
     stand.install("warm", CODE)
     size = 'heimnetz_sandbox_pool_containers{plugin="warm"}'
     calls = 'heimnetz_sandbox_pool_calls_total{start="cold"}'
@@ -127,6 +132,74 @@ def _warm(stand: Stand, bare: float) -> Iterator[Figure]:
     yield Figure("the same, p99", percentile(spent, 0.99) * 1000, "ms", (peer, bare * 1000), "0.1")
     yield Figure("the sandbox's processor time for it", cpu / CALLS * 1000, "ms", to_reach="3")
     yield Figure("memory of a container that waits", _idle_memory(stand), "MiB", to_reach="8")
+    return median(spent)
+
+
+def _staying(stand: Stand, warm: float, url: str) -> Iterator[Figure]:
+    """`fresh: process`: one caller after the other, then as many as there are containers."""
+    stand.install("staying", CODE, fresh="process")
+    size = 'heimnetz_sandbox_pool_containers{plugin="staying"}'
+    with _client(stand) as client:
+        _call(client, "staying")
+        spent = []
+        for _ in range(CALLS):
+            servers.eventually_sync(lambda: _figure(stand, size) >= 1, 30)
+            time.sleep(0.2)
+            spent.append(_call(client, "staying"))
+    yield Figure(
+        f"call to a container that stays (fresh: process), p50 of {CALLS}",
+        median(spent) * 1000, "ms", ("call to a container that waits", warm * 1000), "2",
+    )  # fmt: skip
+    path = "/v1/plugins/staying/runs"
+    headers = {**stand.keys.user("sandbox", "owner"), "prefer": "wait=60"}
+    _throughput(f"{stand.url}{path}", headers, SECONDS)
+    ours = _throughput(f"{stand.url}{path}", headers, SECONDS)
+    with _bare(url) as address:
+        theirs = _throughput(address, {}, SECONDS)
+    yield Figure(
+        f"the same, {CALLERS} callers without a pause",
+        ours, "/s", ("FastAPI and asyncpg writing one row", theirs), "0.5",
+    )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _bare(url: str) -> Iterator[str]:
+    port = servers.free_port()
+    peer = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("bare.py")), url, str(port)]
+    )
+    try:
+        address = f"http://127.0.0.1:{port}/"
+        servers.eventually_sync(lambda: _answers(address), 20)
+        yield address
+    finally:
+        peer.terminate()
+        peer.wait(20)
+
+
+def _answers(address: str) -> bool:
+    with contextlib.suppress(httpx.HTTPError):
+        return httpx.post(address, json={"input": {}}).status_code == 200
+    return False
+
+
+def _throughput(address: str, headers: dict[str, str], seconds: float) -> float:
+    """Answers a second."""
+
+    def ask() -> int:
+        done = 0
+        with httpx.Client(headers=headers, timeout=90) as client:
+            while time.perf_counter() < end:
+                client.post(address, json={"input": {}}).raise_for_status()
+                done += 1
+        return done
+
+    end = time.perf_counter() + seconds
+    with ThreadPoolExecutor(CALLERS) as callers:
+        return (
+            sum(future.result() for future in [callers.submit(ask) for _ in range(CALLERS)])
+            / seconds
+        )
 
 
 def _idle_memory(stand: Stand) -> float:

@@ -179,7 +179,7 @@ class Dispatcher:
         except (EngineDown, Unavailable) as error:
             await self._try_later(run, error)
         else:
-            warm = self._pool.take(task.installation)
+            warm = await self._pool.take(task.installation)
             await self._execute(run, task, warm, lambda: self._announce(run))
 
     async def _try_later(self, run: Run, error: HeimnetzError) -> None:

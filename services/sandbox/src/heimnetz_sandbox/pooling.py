@@ -26,6 +26,8 @@ from heimnetz_sandbox.store import installations
 LOOK_SECONDS = 1.0
 GIVE_WAY_SECONDS = 1.0
 QUIET_SECONDS = 0.02
+# A container is made in about as long.
+AWAY_SECONDS = 0.3
 # A plugin that does not load is not tried again and again; a run says why, and may be the cure.
 BACK_OFF_SECONDS = 60.0
 # What the engine itself holds for a container (measured 2026-11, resident memory of its shim).
@@ -61,17 +63,25 @@ class Pool:
         self._waiting: defaultdict[str, list[Chamber]] = defaultdict(list)
         # Serving a call, and coming back.
         self._away: Counter[str] = Counter()
+        self._came_back = asyncio.Event()
         self._used: asyncio.Queue[Chamber] = asyncio.Queue()
         self._demand: dict[str, Demand] = {}
         self._not_before: dict[str, float] = {}
         self._wake = asyncio.Event()
 
-    def take(self, installation: Installation) -> Chamber | None:
+    async def take(self, installation: Installation) -> Chamber | None:
         """A chamber in which exactly this is loaded; the caller gives it back.
 
         Where there is none, one is made, and the call counts as one that it came too late for.
+        One that is about to come back from a call is worth waiting for.
         """
         chamber = self.take_if_any(installation)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(AWAY_SECONDS):
+                while chamber is None and self._away[installation.plugin]:
+                    self._came_back.clear()
+                    await self._came_back.wait()
+                    chamber = self.take_if_any(installation)
         if chamber is None:
             self._count_call(installation.plugin)
             metrics.POOL_CALLS.labels("cold").inc()
@@ -111,6 +121,7 @@ class Pool:
         """
         is_renewed = self._is_open and await chamber.renew()
         self._away[chamber.installation.plugin] -= chamber.is_reused
+        self._came_back.set()
         if is_renewed:
             self._await_call(chamber)
         elif self._is_open:
