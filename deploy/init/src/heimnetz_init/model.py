@@ -61,7 +61,7 @@ PARTIES = (
             "heimnetz.version.submitted.v1",
             *(f"heimnetz.{event}" for event in (*_DECISIONS, *_ENDS, *_INSTALLATIONS)),
         ),
-        consumes=("version.audited.v1",),
+        consumes=("version.audited.v1", "behaviour.observed.v1"),
     ),
     Party(
         "auditor",

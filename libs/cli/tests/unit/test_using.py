@@ -134,6 +134,122 @@ def test_without_a_terminal_and_without_yes_nothing_is_granted(
     assert not any(request.method == "PUT" for request in platform.requests)
 
 
+INSTALLED = {
+    "plugin": "p",
+    "version": "1.0.0",
+    "grants": ["network:api.example.org:443"],
+    "configuration": {"key": "***"},
+}
+
+
+def asking(version: str, *hosts: str) -> dict[str, Any]:
+    asked = [{"to": host, "reason": "asks for prices"} for host in hosts]
+    return {**VERSION, "version": version, "manifest": {"permissions": {"network": asked}}}
+
+
+def updating(platform: Any, *hosts: str) -> None:
+    platform.on(f"GET {REGISTRY}/installations/p", INSTALLED)
+    platform.on(f"GET {REGISTRY}/plugins/p", {"plugin": "p", "latest": "1.1.0"})
+    platform.on(
+        f"GET {REGISTRY}/plugins/p/versions/1.0.0",
+        asking("1.0.0", "api.example.org:443", "refused.example.org:443"),
+    )
+    platform.on(f"GET {REGISTRY}/plugins/p/versions/1.1.0", asking("1.1.0", *hosts))
+    platform.on(f"PUT {REGISTRY}/installations/p", {"plugin": "p", "version": "1.1.0"})
+
+
+def test_an_update_that_asks_for_no_more_keeps_what_was_granted_and_refused(
+    platform: Any, heimnetz: Heimnetz
+) -> None:
+    updating(platform, "api.example.org:443", "refused.example.org:443")
+
+    said = heimnetz("update", "p")
+
+    assert said.code == 0, said.err
+    assert "1.0.0 -> 1.1.0: done" in said.out
+    assert platform.sent("/installations/p") == {
+        "version": "1.1.0",
+        "grants": ["network:api.example.org:443"],
+        "configuration": {"key": "***"},
+        "allow_downgrade": False,
+    }
+
+
+def test_an_update_that_asks_for_more_waits_for_a_yes(
+    platform: Any, heimnetz: Heimnetz, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    updating(platform, "api.example.org:443", "more.example.org:443")
+
+    waits = heimnetz("update", "p", "--json")
+    assert waits.code == 1
+    told = json.loads(waits.out)
+    assert told["outcome"] == "waits"
+    assert told["asked"] == {"network:more.example.org:443": "asks for prices"}
+    assert told["dropped"] == ["network:refused.example.org:443"]
+    assert not any(request.method == "PUT" for request in platform.requests)
+
+    agreed = heimnetz("update", "p", "--yes")
+    assert agreed.code == 0
+    assert "more.example.org:443" in agreed.err
+    assert platform.sent("/installations/p")["grants"] == [
+        "network:api.example.org:443",
+        "network:more.example.org:443",
+    ]
+
+
+def test_an_update_to_what_is_installed_does_nothing(platform: Any, heimnetz: Heimnetz) -> None:
+    updating(platform)
+
+    said = heimnetz("update", "p@1.0.0")
+
+    assert said.code == 0
+    assert "nothing newer" in said.out
+    assert not any(request.method == "PUT" for request in platform.requests)
+
+
+def test_who_can_reach_an_address_is_listed(platform: Any, heimnetz: Heimnetz) -> None:
+    platform.on(
+        f"GET {REGISTRY}/grants",
+        {"items": [{"plugin": "p", "version": "1.0.0", "grant": "network:lan:443"}]},
+    )
+
+    said = heimnetz("grants", "--reach", "192.168.1.10:443")
+
+    assert said.code == 0
+    assert "every device in the home network on port 443" in said.out
+    assert platform.requests[-1].url.params["reach"] == "192.168.1.10:443"
+
+
+def test_a_trail_that_was_changed_names_the_entries_and_is_exit_code_1(
+    platform: Any, heimnetz: Heimnetz
+) -> None:
+    problems = [{"entry": 5, "what": "removed"}, {"entry": 7, "what": "altered"}]
+    platform.on(f"GET {REGISTRY}/trail/verification", {"is_intact": False, "problems": problems})
+
+    said = heimnetz("trail", "verify")
+
+    assert said.code == 1
+    assert "entry 5 was removed" in said.out
+    assert "entry 7 was altered" in said.out
+
+
+def test_the_trail_is_listed_with_and_without_the_word_and_exported_whole(
+    platform: Any, heimnetz: Heimnetz
+) -> None:
+    entry = {"id": 1, "actor": "ada", "action": "version.approved", "plugin": "p"}
+    pages = [{"items": [entry], "next_cursor": "x"}, {"items": [entry], "next_cursor": None}]
+    platform.on(f"GET {REGISTRY}/trail", pages[1])
+    listed = [heimnetz("trail", *words).out for words in ((), ("p",), ("list", "p"))]
+    platform.on(f"GET {REGISTRY}/trail", *pages)
+
+    exported = heimnetz("trail", "export")
+
+    assert listed[0] == listed[1] == listed[2]
+    assert "ada" in listed[0]
+    assert [json.loads(line) for line in exported.out.splitlines()] == [entry, entry]
+
+
 def test_a_service_that_is_down_is_exit_code_1(platform: Any, heimnetz: Heimnetz) -> None:
     platform.on(
         f"GET {MONITOR}/status",

@@ -69,6 +69,23 @@ class Destination:
     def is_lan(self) -> bool:
         return self.host == LAN
 
+    def reaches(self, other: Destination) -> bool:
+        """Whether a grant of this one leads to the other, whose host may be a network too.
+
+        A name that was granted leads to addresses of the internet that nobody knows beforehand.
+        """
+        if self.port != other.port:
+            return False
+        if self.host == other.host:
+            return True
+        there = other.network
+        if there is None:
+            return False
+        if self.is_lan:
+            return there.is_private
+        here = self.network
+        return here is not None and here.version == there.version and here.overlaps(there)
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 

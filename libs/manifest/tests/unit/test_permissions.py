@@ -97,3 +97,22 @@ def test_the_grants_of_a_parsed_manifest_name_destinations() -> None:
     grants = Grants.all_of(parse_manifest(MANIFEST).permissions)
 
     assert [str(item) for item in grants.network] == ["api.example.org:443"]
+
+
+@pytest.mark.parametrize(
+    ("granted", "asked", "expected"),
+    [
+        ("api.example.org:443", "api.example.org:443", True),
+        ("api.example.org:443", "api.example.org:80", False),
+        ("192.168.1.0/24:443", "192.168.1.10:443", True),
+        ("192.168.1.0/24:443", "192.168.2.10:443", False),
+        ("192.168.1.10:443", "192.168.1.0/24:443", True),
+        ("lan:443", "192.168.1.10:443", True),
+        ("lan:443", "[fd00::1]:443", True),
+        ("lan:443", "93.184.216.34:443", False),
+        ("lan:443", "api.example.org:443", False),
+        ("[fd00::1]:443", "192.168.1.10:443", False),
+    ],
+)
+def test_a_grant_leads_to_what_it_covers(granted: str, asked: str, expected: bool) -> None:
+    assert Destination.parse(granted).reaches(Destination.parse(asked)) is expected

@@ -12,9 +12,10 @@ from heimnetz_common.service import Service
 from heimnetz_common.web import create_app
 from heimnetz_manifest.streams import PACKAGE_BYTES
 from heimnetz_registry.admitting import Doorkeeper
-from heimnetz_registry.api import access, installations, plugins, publications, trail
+from heimnetz_registry.api import access, grants, installations, plugins, publications, trail
 from heimnetz_registry.api.dependencies import Rooms
 from heimnetz_registry.artifacts import Artifacts
+from heimnetz_registry.chaining import Chain
 from heimnetz_registry.consumers import SUBSCRIPTIONS
 from heimnetz_registry.deciding import Decider
 from heimnetz_registry.installing import Installer
@@ -40,6 +41,7 @@ def create(settings: RegistrySettings, reached: Callable[[str], None] | None = N
         else Publisher(database, artifacts)
     )
     installer = Installer(database, _sealer(settings))
+    chain = Chain(database, settings.artifacts_dir)
     rooms = Rooms(
         database=database,
         artifacts=artifacts,
@@ -52,10 +54,11 @@ def create(settings: RegistrySettings, reached: Callable[[str], None] | None = N
             session_hours=settings.session_hours,
             guesses_per_minute=settings.guesses_per_minute,
         ),
+        chain=chain,
         services=SERVICES,
     )
     service.checks["artifacts"] = artifacts.check
-    service.background += [publisher.sweep, installer.check_key]
+    service.background += [publisher.sweep, installer.check_key, chain.run]
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -64,7 +67,10 @@ def create(settings: RegistrySettings, reached: Callable[[str], None] | None = N
 
     return create_app(
         service,
-        [module.routes(rooms) for module in (access, plugins, publications, installations, trail)],
+        [
+            module.routes(rooms)
+            for module in (access, plugins, publications, installations, grants, trail)
+        ],
         title="Heimnetz registry",
         max_body_bytes=_MAX_BODY_BYTES,
         lifespan=lifespan,

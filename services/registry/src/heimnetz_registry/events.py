@@ -138,6 +138,18 @@ ALL: tuple[type[EventData], ...] = (
 )
 
 
+class BehaviourObserved(EventData):
+    """What the registry reads of the sandbox's announcement."""
+
+    name: ClassVar[str] = "behaviour.observed.v1"
+
+    plugin: str
+    version: str
+    kind: str
+    target: str
+    is_granted: bool
+
+
 class VersionAudited(EventData):
     """What the registry reads of the auditor's announcement."""
 

@@ -1,6 +1,6 @@
 """What the registry counts."""
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 PUBLISHED = Counter(
     "heimnetz_registry_publications_total",
@@ -20,6 +20,11 @@ DAMAGED = Counter(
     "Downloads refused because the stored package is missing or altered.",
 )
 SWEPT = Counter("heimnetz_registry_swept_files_total", "Left-over files removed.", ["kind"])
+TRAIL_INTACT = Gauge(
+    "heimnetz_registry_trail_intact",
+    "Whether the trail was as it was written when it was last looked at.",
+)
+TRAIL_LENGTH = Gauge("heimnetz_registry_trail_entries", "Entries of the trail that are linked.")
 LOGINS = Counter(
     "heimnetz_registry_logins_total", "Log-ins by outcome: ok, refused, limited.", ["outcome"]
 )

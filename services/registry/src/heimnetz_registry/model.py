@@ -203,6 +203,15 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """One of the trail's chain: the `digest` binds `entry` to everything before it."""
+
+    position: int
+    entry: int
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """`next_cursor` continues it; None at the end."""
 

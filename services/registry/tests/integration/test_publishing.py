@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from httpx import AsyncClient
-from nats.js.errors import NotFoundError
 
 from heimnetz_common.bus import STREAM, Bus
 from heimnetz_common.testing import eventually
@@ -48,16 +47,20 @@ async def test_a_version_is_announced_once_it_is_there(
     publish: Any, bus: Bus, package: Any
 ) -> None:
     name = f"p{os.urandom(8).hex()}"
+    before = (await bus.stream.stream_info(STREAM)).state.last_seq
 
     made = await publish(name)
 
     async def announced() -> dict[str, Any] | None:
-        try:
-            message = await bus.stream.get_last_msg(STREAM, "heimnetz.version.submitted.v1")
-        except NotFoundError:
-            return None
-        document = json.loads(message.data)
-        return document if document["data"]["plugin"] == name else None
+        # The stream is shared: others announce theirs meanwhile.
+        last = (await bus.stream.stream_info(STREAM)).state.last_seq
+        for seq in range(before + 1, last + 1):
+            document: dict[str, Any] = json.loads(
+                (await bus.stream.get_msg(STREAM, seq)).data or b""
+            )
+            if document["data"].get("plugin") == name:
+                return document
+        return None
 
     document = await eventually(announced)
     assert document["subject"] == f"{name}/1.0.0"

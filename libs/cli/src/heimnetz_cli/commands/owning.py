@@ -3,10 +3,12 @@
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from heimnetz_cli.commands.catalogue import audit_line, find_version
 from heimnetz_cli.commands.options import Json, Limit, Plugin, PluginAtVersion, example
@@ -15,7 +17,19 @@ from heimnetz_cli.output import note, show, show_facts, show_json, show_table, v
 from heimnetz_cli.session import open_client
 
 if TYPE_CHECKING:
-    from heimnetz_sdk.models import Version
+    from heimnetz_sdk.models import Installation, Version
+
+OUTCOMES = {
+    "current": "nothing newer",
+    "possible": "not done",
+    "waits": "not done, it waits for a yes (--yes)",
+    "updated": "done",
+}
+WHAT = {
+    "altered": "altered, or put in another's place",
+    "removed": "removed",
+    "forged": "linked anew by somebody else",
+}
 
 
 def install(
@@ -116,6 +130,105 @@ def _permissions(manifest: Mapping[str, Any], model: Any) -> Any:
     return model.model_validate(manifest.get("permissions") or {})
 
 
+@dataclass(frozen=True)
+class Step:
+    """From one version to another: what it asks for beyond, and what not any more."""
+
+    plugin: str
+    installed: str
+    version: str
+    asked: list[tuple[str, str]]
+    dropped: list[str]
+    granted: list[str]
+
+
+def update(
+    plugin: PluginAtVersion,
+    is_agreed: Annotated[
+        bool, typer.Option("--yes", "-y", help="Grant what it asks for beyond what it had.")
+    ] = False,
+    is_dry: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Put the newest approved version of an installed plugin to use.
+
+    One that asks for more waits for a yes: exit code 1. What was refused before stays refused, and
+    the configuration stays.
+    """
+    from heimnetz_manifest import Version as SemVer
+
+    with open_client() as client:
+        before = client.registry.get_installation(plugin.partition("@")[0])
+        version = find_version(client, plugin)
+        old = client.registry.get_version(before.plugin, before.version)
+        step = _step(before, old, version)
+        if SemVer(step.version).sort_key <= SemVer(step.installed).sort_key:
+            outcome = "current"
+        elif is_dry:
+            outcome = "possible"
+        elif step.asked and not _agrees(step, is_agreed=is_agreed):
+            outcome = "waits"
+        else:
+            grants = [*step.granted, *(key for key, _ in step.asked)]
+            client.registry.install(step.plugin, step.version, grants, before.configuration)
+            outcome = "updated"
+    if as_json:
+        show_json({**asdict(step), "asked": dict(step.asked), "outcome": outcome})
+    else:
+        show(f"{step.plugin} {step.installed} -> {step.version}: {OUTCOMES[outcome]}")
+    if outcome == "waits":
+        raise typer.Exit(Exit.BAD_OUTCOME)
+
+
+def _step(before: "Installation", old: "Version", new: "Version") -> Step:
+    from heimnetz_manifest import Grants, Permissions
+
+    had = _permissions(old.manifest, Permissions)
+    wanted = _permissions(new.manifest, Permissions)
+    known, granted = Grants.all_of(had), Grants(before.grants)
+    return Step(
+        plugin=before.plugin,
+        installed=before.version,
+        version=new.version,
+        asked=[pair for pair in wanted.asked() if not known.covers(pair[0])],
+        dropped=sorted(had.keys() - wanted.keys()),
+        granted=sorted(key for key, _ in wanted.asked() if granted.covers(key)),
+    )
+
+
+def _agrees(step: Step, *, is_agreed: bool) -> bool:
+    from heimnetz_manifest.permissions import describe
+
+    note(f"{step.plugin} {step.version} asks for more than {step.installed}:")
+    for key, reason in step.asked:
+        note(f"  {describe(key)}: {reason}")
+    if is_agreed or not sys.stdin.isatty():
+        return is_agreed
+    return typer.confirm("grant that?", default=False, err=True)
+
+
+def grants(
+    reach: Annotated[
+        str | None, typer.Option(help="Only what leads to this HOST:PORT or ADDRESS:PORT.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List what installed plugins were granted, or who can reach something."""
+    from heimnetz_manifest.permissions import describe
+
+    with open_client() as client:
+        page = client.registry.list_grants(reach)
+    if as_json:
+        show_json([item.document for item in page.items])
+    elif not page.items:
+        show("nothing is granted" if reach is None else f"no plugin may reach {reach}")
+    else:
+        show_table(
+            ["plugin", "version", "may"],
+            [[item.plugin, item.version, describe(item.grant)] for item in page.items],
+        )
+
+
 def uninstall(plugin: Plugin) -> None:
     """Take a plugin out of use; its versions and runs stay."""
     with open_client() as client:
@@ -160,12 +273,24 @@ def installed(
     show_json(dict(found.configuration))
 
 
-def trail(
+class _Trail(TyperGroup):
+    """`heimnetz trail PLUGIN` lists that plugin's entries."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        is_known = bool(args) and (args[0] in self.commands or args[0] in ("--help", "-h"))
+        return super().parse_args(ctx, args if is_known else ["list", *args])
+
+
+trail = typer.Typer(cls=_Trail, help="Who decided what, and whether the record of it is whole.")
+
+
+@trail.command("list", epilog=example("heimnetz trail list energy-report"))
+def list_trail(
     plugin: Annotated[str | None, typer.Argument(help="Of this plugin only.")] = None,
     limit: Limit = 50,
     as_json: Json = False,
 ) -> None:
-    """Show who changed the state of which version, and why."""
+    """Show who changed the state of which version, and why. `list` may be left out."""
     with open_client() as client:
         page = client.registry.list_trail(plugin, limit=limit)
     if as_json:
@@ -179,6 +304,41 @@ def trail(
     show_table(headers, [[item.document.get(key) for key in headers] for item in page.items])
 
 
+@trail.command(epilog=example("heimnetz trail export > trail.jsonl"))
+def export() -> None:
+    """Print every entry, the newest first, as JSON Lines."""
+    cursor = None
+    with open_client() as client:
+        while True:
+            page = client.registry.list_trail(limit=200, cursor=cursor)
+            for item in page.items:
+                show(json.dumps(item.document, ensure_ascii=False))
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+
+@trail.command(epilog=example("heimnetz trail verify"))
+def verify(as_json: Json = False) -> None:
+    """Find entries that were altered, removed or put in another order; exit code 1 when there are.
+
+    Note the last digest elsewhere: it says later that nothing before it has changed.
+    """
+    with open_client() as client:
+        found = client.registry.verify_trail()
+    if as_json:
+        show_json(found.document)
+    elif found.is_intact:
+        show(f"{found.entries} entries, all as they were written")
+        show(f"last: {found.position} {found.digest}")
+    else:
+        for problem in found.problems:
+            show(f"entry {problem['entry']} was {WHAT.get(problem['what'], problem['what'])}")
+        note("an entry is a decision; a backup of the database says what it was")
+    if not found.is_intact:
+        raise typer.Exit(Exit.BAD_OUTCOME)
+
+
 def add_to(app: typer.Typer) -> None:
     app.command(
         epilog=example(
@@ -186,6 +346,10 @@ def add_to(app: typer.Typer) -> None:
             "heimnetz install energy-report@1.0.0 --yes",
         )
     )(install)
+    app.command(epilog=example("heimnetz update energy-report", "heimnetz update p@1.2.0 --yes"))(
+        update
+    )
+    app.command(epilog=example("heimnetz grants --reach 192.168.1.10:443"))(grants)
     app.command(epilog=example("heimnetz uninstall energy-report"))(uninstall)
     app.command(epilog=example("heimnetz installed energy-report"))(installed)
-    app.command(epilog=example("heimnetz trail energy-report"))(trail)
+    app.add_typer(trail, name="trail")

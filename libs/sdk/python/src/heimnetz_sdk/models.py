@@ -99,6 +99,22 @@ class Transition(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Verification(Model):
+    is_intact: bool
+    entries: int = 0
+    position: int = 0
+    digest: str = ""
+    problems: tuple[Document, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grant(Model):
+    plugin: str
+    version: str = ""
+    grant: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Audit(Model):
     plugin: str = ""
     version: str = ""

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from heimnetz_sdk._transport import Transport, read_chunks
 from heimnetz_sdk.models import (
+    Grant,
     Installation,
     Me,
     Page,
@@ -14,6 +15,7 @@ from heimnetz_sdk.models import (
     Session,
     Token,
     Transition,
+    Verification,
     Version,
     decode,
     decode_page,
@@ -152,6 +154,16 @@ class Registry:
         query = {"plugin": plugin, "limit": limit, "cursor": cursor}
         return decode_page(
             Transition, self._transport.request("GET", f"{BASE}/trail", query=query).json()
+        )
+
+    def list_grants(self, reach: str | None = None) -> Page[Grant]:
+        """All, or those that lead to `reach`, which is host:port or address:port."""
+        answer = self._transport.request("GET", f"{BASE}/grants", query={"reach": reach})
+        return decode_page(Grant, answer.json())
+
+    def verify_trail(self) -> Verification:
+        return decode(
+            Verification, self._transport.request("GET", f"{BASE}/trail/verification").json()
         )
 
 

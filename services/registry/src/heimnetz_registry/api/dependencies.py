@@ -17,6 +17,7 @@ from heimnetz_common.tokens import Principal
 from heimnetz_manifest import PluginName, Version
 from heimnetz_registry.admitting import Doorkeeper
 from heimnetz_registry.artifacts import Artifacts
+from heimnetz_registry.chaining import Chain
 from heimnetz_registry.deciding import Decider
 from heimnetz_registry.installing import Installer
 from heimnetz_registry.model import Actor
@@ -42,6 +43,7 @@ class Rooms:
     decider: Decider
     installer: Installer
     doorkeeper: Doorkeeper
+    chain: Chain
     services: tuple[str, ...]
 
 

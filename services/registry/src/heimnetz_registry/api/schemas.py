@@ -1,13 +1,14 @@
 """What goes over the wire."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from heimnetz_common.auth import Role
 from heimnetz_common.routing import StrictBody
 from heimnetz_manifest.names import VERSION_CHARACTERS
+from heimnetz_registry.chaining import Verification
 from heimnetz_registry.model import State
 
 
@@ -159,6 +160,16 @@ class InstallationPage(BaseModel):
     next_cursor: str | None
 
 
+class GrantShown(BaseModel):
+    plugin: str
+    version: str
+    grant: str
+
+
+class GrantList(BaseModel):
+    items: list[GrantShown]
+
+
 class Configuration(BaseModel):
     plugin: str
     version: str
@@ -181,3 +192,28 @@ class EntryShown(BaseModel):
 class TrailPage(BaseModel):
     items: list[EntryShown]
     next_cursor: str | None
+
+
+class ProblemShown(BaseModel):
+    entry: int
+    what: str = Field(description="altered, removed, or forged: its link was")
+
+
+class VerificationShown(BaseModel):
+    """`position` and `digest` are the chain's end: note them elsewhere, and compare later."""
+
+    is_intact: bool
+    entries: int
+    position: int
+    digest: str
+    problems: list[ProblemShown] = Field(description="The first hundred")
+
+    @classmethod
+    def of(cls, found: Verification) -> Self:
+        return cls(
+            is_intact=not found.problems,
+            entries=found.entries,
+            position=found.last.position,
+            digest=found.last.digest.hex(),
+            problems=[ProblemShown(entry=one.entry, what=one.what) for one in found.problems],
+        )

@@ -52,6 +52,19 @@ async def put_installation(
     return Installation(**row)
 
 
+async def list_grants(connection: Connection) -> list[tuple[str, str, str]]:
+    """Plugin, version and grant, in order."""
+    rows = await connection.fetch(
+        """
+        SELECT plugin, version, granted
+          FROM installations,
+               unnest(grants) AS granted
+         ORDER BY plugin, granted
+        """
+    )
+    return [(row["plugin"], row["version"], row["granted"]) for row in rows]
+
+
 async def find_installation(connection: Connection, plugin: str) -> Installation | None:
     row = await connection.fetchrow(
         """

@@ -1,0 +1,215 @@
+"""The trail as a chain: what was altered, removed or put in another order is found, and named.
+
+Each entry has a link: a digest of the entry and of the link before it (Haber and Stornetta, 1991).
+The links are kept twice, in the database and in a file of the registry's own volume, so that who
+rules the database alone cannot forge both. An entry is linked within a second after its commit;
+until then nothing protects it. Nobody waits for a link: a transaction that holds a place in the
+chain would hold up every other decision.
+"""
+
+import asyncio
+import hashlib
+import os
+import struct
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from heimnetz_common.database import Database
+from heimnetz_common.errors import HeimnetzError, Unavailable
+from heimnetz_common.logs import get_logger
+from heimnetz_registry.metrics import TRAIL_INTACT, TRAIL_LENGTH
+from heimnetz_registry.model import Entry, Link
+from heimnetz_registry.store import trail
+
+ORIGIN = bytes(32)
+PAUSE_SECONDS = 1.0
+VERIFY_ROUNDS = 3600
+BATCH = 1000
+MAX_PROBLEMS = 100
+# So many entries may commit before one that began earlier, and is linked after them.
+LATE_ENTRIES = 10_000
+_RECORD = struct.Struct(">QQ32s")
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """`what`: `altered`, also for one in another's place; `removed`; `forged`: its link was."""
+
+    entry: int
+    what: str
+
+
+@dataclass(slots=True)
+class Verification:
+    """`last` is the end of the chain, to be noted elsewhere."""
+
+    entries: int = 0
+    last: Link = field(default_factory=lambda: Link(0, 0, ORIGIN))
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, entry: int, what: str) -> None:
+        if len(self.problems) < MAX_PROBLEMS and all(one.entry != entry for one in self.problems):
+            self.problems.append(Problem(entry, what))
+
+
+def digest_of(before: bytes, entry: Entry) -> bytes:
+    """SHA-256 over the link before and the entry's fields, each with its length."""
+    whole = hashlib.sha256(before)
+    for value in (
+        str(entry.id),
+        str(int(entry.at.timestamp() * 1_000_000)),
+        entry.actor,
+        entry.action,
+        entry.plugin,
+        entry.version,
+        entry.state_before,
+        entry.state_after,
+        entry.reason,
+    ):
+        data = None if value is None else value.encode()
+        whole.update(b"-" if data is None else b"%d:" % len(data) + data)
+    return whole.digest()
+
+
+def link(before: Link, entries: Iterable[Entry]) -> Iterator[Link]:
+    for entry in entries:
+        before = Link(before.position + 1, entry.id, digest_of(before.digest, entry))
+        yield before
+
+
+class Copy:
+    """The links in a file; only ever longer."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self, position: int, count: int) -> list[Link]:
+        """From `position` on, which begins at 1. Raises: Unavailable."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek((position - 1) * _RECORD.size)
+                data = file.read(count * _RECORD.size)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise Unavailable(f"the copy of the trail cannot be read: {error.strerror}") from error
+        whole = len(data) - len(data) % _RECORD.size
+        return [Link(*fields) for fields in _RECORD.iter_unpack(data[:whole])]
+
+    @property
+    def length(self) -> int:
+        with suppress(FileNotFoundError):
+            return self._path.stat().st_size // _RECORD.size
+        return 0
+
+    def append(self, links: Sequence[Link]) -> None:
+        """Raises: OSError."""
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            # What a crash left of a record is written over.
+            os.lseek(descriptor, (links[0].position - 1) * _RECORD.size, os.SEEK_SET)
+            data = b"".join(_RECORD.pack(one.position, one.entry, one.digest) for one in links)
+            os.write(descriptor, data)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+class Chain:
+    def __init__(self, database: Database, folder: Path) -> None:
+        self._database = database
+        self._copy = Copy(folder / "trail")
+        self._is_verified = True
+
+    async def run(self) -> None:
+        """Links what is new, in the database and then in the copy; verifies all once an hour."""
+        rounds = 0
+        while True:
+            try:
+                while await self.extend():
+                    pass
+                if rounds % VERIFY_ROUNDS == 0:
+                    await self.verify()
+                rounds += 1
+            except (HeimnetzError, OSError) as error:
+                log.warning("trail_waits", reason=str(error))
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def extend(self) -> int:
+        """How many entries were linked or copied. Raises: HeimnetzError, OSError."""
+        async with self._database.transaction() as connection:
+            await trail.lock_links(connection)
+            before = await trail.get_last_link(connection) or Link(0, 0, ORIGIN)
+            after = before.entry - LATE_ENTRIES
+            new = list(link(before, await trail.list_unlinked(connection, after, BATCH)))
+            await trail.add_links(connection, new)
+        return max(await self._copy_links(), len(new))
+
+    async def _copy_links(self) -> int:
+        end = await asyncio.to_thread(lambda: self._copy.length)
+        known = (await asyncio.to_thread(self._copy.read, end, 1)) if end else []
+        async with self._database.connection() as connection:
+            found = await trail.list_links(connection, max(end, 1), BATCH)
+        if known and (not found or found[0] != known[0]):
+            # The copy stays as it is: it is what proves that something was done.
+            self._show(is_intact=False)
+            return 0
+        new = found[1:] if known else found
+        if new:
+            await asyncio.to_thread(self._copy.append, new)
+        self._show(is_intact=self._is_verified)
+        TRAIL_LENGTH.set(end + len(new))
+        return len(new)
+
+    async def verify(self) -> Verification:
+        """Every link and entry against each other and the copy. Raises: HeimnetzError."""
+        found = Verification()
+        before = ORIGIN
+        async for ours, theirs, entry in self._walk():
+            told = theirs or ours
+            assert told is not None
+            found.entries += 1
+            if ours is None or entry is None:
+                found.add(told.entry, "removed")
+            elif digest_of(before, entry) != told.digest:
+                found.add(told.entry, "altered")
+            elif ours != told:
+                found.add(told.entry, "forged")
+            before = told.digest
+            found.last = told
+        self._is_verified = not found.problems
+        self._show(is_intact=self._is_verified)
+        if found.problems:
+            entries = [one.entry for one in found.problems]
+            log.error("trail_altered", entries=entries, remedy="docs/runbooks/TrailAltered.md")
+        return found
+
+    def _show(self, *, is_intact: bool) -> None:
+        TRAIL_INTACT.set(is_intact)
+
+    async def _walk(self) -> AsyncIterator[tuple[Link | None, Link | None, Entry | None]]:
+        """By position: the database's link, the copy's, and the entry of either."""
+        position, until = 1, await self._end()
+        while position <= until:
+            copied = await asyncio.to_thread(self._copy.read, position, BATCH)
+            async with self._database.connection() as connection:
+                kept = await trail.list_links(connection, position, BATCH)
+                ids = {one.entry for one in (*copied, *kept)}
+                entries = await trail.map_entries(connection, list(ids))
+            ours = {one.position: one for one in kept}
+            theirs = {one.position: one for one in copied}
+            for at in range(position, min(position + BATCH, until + 1)):
+                mine, other = ours.get(at), theirs.get(at)
+                told = other or mine
+                if told is not None:
+                    yield mine, other, entries.get(told.entry)
+            position += BATCH
+
+    async def _end(self) -> int:
+        async with self._database.connection() as connection:
+            last = await trail.get_last_link(connection)
+        return max(last.position if last else 0, await asyncio.to_thread(lambda: self._copy.length))

@@ -1,0 +1,172 @@
+"""The trail: nobody changes it unseen, not even who rules the database."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import asyncpg
+import pytest
+from httpx import AsyncClient
+
+from heimnetz_common.testing import eventually
+from heimnetz_registry.settings import RegistrySettings
+
+pytestmark = pytest.mark.engine
+
+COUNT = 8
+Look = Callable[[], Awaitable[dict[str, Any]]]
+
+
+@pytest.fixture
+async def superuser(settings: RegistrySettings, postgres_url: str) -> AsyncIterator[Any]:
+    name = settings.database_url.rpartition("/")[2]
+    connection = await asyncpg.connect(f"{postgres_url.rpartition('/')[0]}/{name}")
+    await connection.execute("SET search_path TO registry")
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def look(client: AsyncClient, role: Any) -> Look:
+    async def ask() -> dict[str, Any]:
+        answer = await client.get("/v1/trail/verification", headers=role("auditor"))
+        assert answer.status_code == 200
+        found: dict[str, Any] = answer.json()
+        return found
+
+    return ask
+
+
+@pytest.fixture
+async def written(publish: Any, look: Look, superuser: Any) -> list[int]:
+    """The numbers of some entries, all linked."""
+    for number in range(COUNT):
+        assert (await publish(version=f"1.0.{number}")).status_code == 201
+    ids = [row["id"] for row in await superuser.fetch("SELECT id FROM trail ORDER BY id")]
+
+    async def are_linked() -> bool:
+        return (await look())["entries"] == len(ids)
+
+    await eventually(are_linked, 20)
+    return ids
+
+
+async def test_a_trail_that_nobody_touched_is_intact(written: list[int], look: Look) -> None:
+    found = await look()
+
+    assert found["is_intact"]
+    assert found["problems"] == []
+    assert found["entries"] == found["position"] == len(written)
+    assert len(found["digest"]) == 64
+
+
+async def test_an_entry_that_was_altered_is_named(
+    written: list[int], look: Look, superuser: Any
+) -> None:
+    await superuser.execute("UPDATE trail SET actor = 'someone' WHERE id = $1", written[3])
+
+    assert (await look())["problems"] == [{"entry": written[3], "what": "altered"}]
+
+
+@pytest.mark.parametrize("place", [0, 4, COUNT - 1])
+async def test_an_entry_that_was_removed_is_named_also_the_last(
+    written: list[int], look: Look, superuser: Any, place: int
+) -> None:
+    await superuser.execute("DELETE FROM trail WHERE id = $1", written[place])
+
+    assert (await look())["problems"] == [{"entry": written[place], "what": "removed"}]
+
+
+async def test_entries_that_were_removed_with_their_links_are_named(
+    written: list[int], look: Look, superuser: Any
+) -> None:
+    await superuser.execute("DELETE FROM trail WHERE id >= $1", written[-2])
+    await superuser.execute("DELETE FROM trail_links WHERE entry >= $1", written[-2])
+
+    assert (await look())["problems"] == [
+        {"entry": entry, "what": "removed"} for entry in written[-2:]
+    ]
+
+
+async def test_entries_that_changed_places_are_named(
+    written: list[int], look: Look, superuser: Any
+) -> None:
+    await superuser.execute(
+        """
+        UPDATE trail
+           SET version = other.version, at = other.at
+          FROM trail AS other
+         WHERE (trail.id = $1 AND other.id = $2)
+            OR (trail.id = $2 AND other.id = $1)
+        """,
+        written[2],
+        written[5],
+    )
+
+    assert [one["entry"] for one in (await look())["problems"]] == [written[2], written[5]]
+
+
+async def test_a_chain_that_was_made_anew_after_a_change_is_told_by_the_copy(
+    written: list[int], look: Look, superuser: Any, role: Any, client: AsyncClient, publish: Any
+) -> None:
+    await superuser.execute("UPDATE trail SET reason = 'another' WHERE id = $1", written[4])
+    await superuser.execute("DELETE FROM trail_links WHERE position > 4")
+
+    async def is_linked_again() -> bool:
+        count = await superuser.fetchval("SELECT count(*) FROM trail_links")
+        return bool(count == len(written))
+
+    await eventually(is_linked_again, 20)
+
+    found = await look()
+    assert found["problems"][0] == {"entry": written[4], "what": "altered"}
+    assert {one["what"] for one in found["problems"][1:]} == {"forged"}
+
+    async def is_told() -> bool:
+        return "heimnetz_registry_trail_intact 0.0" in (await client.get("/metrics")).text
+
+    await eventually(is_told, 20)
+
+
+async def test_the_registry_itself_can_neither_change_nor_remove(
+    written: list[int], settings: RegistrySettings
+) -> None:
+    connection = await asyncpg.connect(settings.database_url)
+    await connection.execute("SET search_path TO registry")
+    try:
+        for statement in (
+            "UPDATE trail SET reason = ''",
+            "DELETE FROM trail",
+            "TRUNCATE trail",
+            "UPDATE trail_links SET entry = 1",
+            "DELETE FROM trail_links",
+            "TRUNCATE trail_links",
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(statement)
+    finally:
+        await connection.close()
+    assert written
+
+
+async def test_who_can_reach_an_address_is_known_from_what_was_granted(
+    client: AsyncClient, publish: Any, audit: Any, role: Any
+) -> None:
+    answer = await publish()
+    await audit("approve", sha256=answer.json()["sha256"])
+    wish = {"version": "1.0.0", "grants": ["network:api.example.org:443"], "configuration": {}}
+    installed = await client.put(
+        "/v1/installations/energy-report", json=wish, headers=role("operator")
+    )
+    assert installed.status_code == 201
+
+    async def list_grants(**query: str) -> Any:
+        return await client.get("/v1/grants", params=query, headers=role("viewer"))
+
+    whole = (await list_grants()).json()["items"]
+    assert whole == [
+        {"plugin": "energy-report", "version": "1.0.0", "grant": "network:api.example.org:443"}
+    ]
+    assert (await list_grants(reach="api.example.org:443")).json()["items"] == whole
+    for elsewhere in ("api.example.org:80", "example.org:443", "192.168.1.10:443"):
+        assert (await list_grants(reach=elsewhere)).json()["items"] == []
+    assert (await list_grants(reach="no port")).status_code in (400, 422)
