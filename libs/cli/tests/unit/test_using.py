@@ -134,6 +134,19 @@ def test_without_a_terminal_and_without_yes_nothing_is_granted(
     assert not any(request.method == "PUT" for request in platform.requests)
 
 
+def test_an_installation_waits_for_the_audit_that_is_under_way(
+    platform: Any, heimnetz: Heimnetz
+) -> None:
+    route = f"GET {REGISTRY}/plugins/p/versions/1.0.0"
+    platform.on(route, {**VERSION, "state": "submitted", "score": None}, VERSION)
+    platform.on(f"PUT {REGISTRY}/installations/p", {"plugin": "p", "version": "1.0.0"}, status=201)
+
+    said = heimnetz("install", "p@1.0.0", "--yes")
+
+    assert said.code == 0, said.err
+    assert "is installed" in said.out
+
+
 INSTALLED = {
     "plugin": "p",
     "version": "1.0.0",

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from heimnetz_cli.commands.catalogue import audit_line, find_version
 from heimnetz_cli.commands.options import Json, Limit, Plugin, PluginAtVersion, example
+from heimnetz_cli.commands.publishing import follow_audit
 from heimnetz_cli.exits import Exit, Failure
 from heimnetz_cli.output import note, show, show_facts, show_json, show_table, visible, when
 from heimnetz_cli.session import open_client
@@ -19,6 +20,8 @@ from heimnetz_cli.session import open_client
 if TYPE_CHECKING:
     from heimnetz_sdk.models import Installation, Version
 
+# What was published a moment ago is waited for.
+AUDIT_SECONDS = 120.0
 OUTCOMES = {
     "current": "nothing newer",
     "possible": "not done",
@@ -52,6 +55,8 @@ def install(
 ) -> None:
     """Put a version to use. Asks for each permission with the author's reason.
 
+    One whose audit is under way is waited for.
+
     Without --yes a permission that is refused is not granted; the plugin runs without it. What was
     configured before stays, unless --config or --config-file says otherwise.
     """
@@ -60,6 +65,8 @@ def install(
     given = _configuration(settings or [], config_file)
     with open_client() as client:
         version = find_version(client, plugin)
+        if version.state == "submitted":
+            version = follow_audit(client, version, AUDIT_SECONDS)
         grants = _grants(version, is_agreed=is_agreed)
         try:
             before = client.registry.get_installation(version.plugin).configuration

@@ -49,7 +49,7 @@ def publish(
             f"({size(version.size_bytes)}, sha256 {version.sha256})"
         )
         if is_awaited:
-            version = _follow_audit(client, version, wait_seconds)
+            version = follow_audit(client, version, wait_seconds)
     if as_json:
         show_json(version.document)
     else:
@@ -86,7 +86,7 @@ def explain(error: "ManifestError", path: Path) -> str:
     return "\n".join(lines)
 
 
-def _follow_audit(client: "Client", version: "Version", wait_seconds: float) -> "Version":
+def follow_audit(client: "Client", version: "Version", wait_seconds: float) -> "Version":
     deadline = time.monotonic() + wait_seconds
     with progress(f"{version.plugin} {version.version} waits for its audit") as line:
         while version.state == "submitted" or version.score is None:

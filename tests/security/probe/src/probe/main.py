@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 SECCOMP = {"0": "off", "1": "strict", "2": "filter"}
-PSEUDO = {"proc", "sysfs", "cgroup", "cgroup2", "mqueue", "devpts", "securityfs"}
+PSEUDO = {"proc", "sysfs", "cgroup", "cgroup2", "mqueue", "devpts"}
 
 
 def run(input: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: A002
     status = read_fields("/proc/self/status")
     return {
-        "interfaces": sorted(name for _, name in socket.if_nameindex()),
+        "interfaces": interfaces(),
         "uid": os.getuid(),
         "gid": os.getgid(),
         "groups": os.getgroups(),
@@ -28,9 +28,7 @@ def run(input: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: A002
         "writable": sorted(
             place
             for place, mount in mounts().items()
-            if "rw" in mount["options"]
-            and mount["type"] not in PSEUDO
-            and not place.startswith("/dev")
+            if mount["type"] not in PSEUDO and Path(place).is_dir() and os.access(place, os.W_OK)
         ),
         "devices": sorted(entry.name for entry in Path("/dev").iterdir()),
         "processes": sorted(
@@ -43,6 +41,11 @@ def run(input: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: A002
         },
         "attempts": {name: attempt(work) for name, work in ATTEMPTS.items()},
     }
+
+
+def interfaces() -> list[str]:
+    lines = Path("/proc/net/dev").read_text().splitlines()[2:]
+    return sorted(line.partition(":")[0].strip() for line in lines)
 
 
 def read_fields(path: str) -> dict[str, str]:
