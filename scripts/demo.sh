@@ -28,6 +28,10 @@ heimnetz install energy-report --yes --config price_per_kwh=0.32
 step "Running it on a year of readings ($(wc -l <"$readings") lines)"
 heimnetz run energy-report --file "$readings" --out "$charts"
 
+step "Trying out a burglar that nobody approved: every attempt, and what stopped it"
+heimnetz publish tests/security/burglar --wait || true
+heimnetz trial burglar@1.0.0
+
 step "Done. The chart is in $charts:"
 ls "$charts"
 echo

@@ -28,7 +28,9 @@ from working import ENDS, OUT, TMP, become_template, become_worker, set_dumpable
 PROTOCOL = 1
 SOCKET = "/run/heimnetz/runner.sock"
 FILE_CHUNK_BYTES = 192 * 1024
-OF_WORKER = (b'{"type": "log"', b'{"type": "ready"', b'{"type": "result"', b'{"type": "error"')
+OF_WORKER = tuple(
+    b'{"type": "%s"' % kind for kind in (b"log", b"ready", b"result", b"error", b"seen")
+)
 
 
 class Supervisor:

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import broker
 import forwarding
 import framing
+import seeing
 
 OUT = Path("/out")
 PR_SET_DUMPABLE = 4
@@ -42,6 +43,7 @@ class Worker:
 
     def loaded(self) -> Any:
         """The plugin's function; the process ends where there is none."""
+        seeing.begin(self.tell)
         try:
             sys.path[:0] = [folder for folder in SEARCHED if Path(folder).is_dir()]
             module, _, name = self.load["entry_point"].partition(":")
@@ -52,7 +54,11 @@ class Worker:
             self.end()
         return function
 
+    def tell(self, kind: str, target: str) -> None:
+        self.say({"type": "seen", "kind": kind, "target": target})
+
     def serve(self, function: Any) -> NoReturn:
+        seeing.WATCH.tell = self.tell
         try:
             read = framing.Frames(1 << 30)
             call = json.loads(framing.first_frame(lambda size: os.read(self.calls, size), read))

@@ -18,6 +18,7 @@ from heimnetz_common.service import Service
 from heimnetz_common.web import create_app
 from heimnetz_sandbox import metrics, projecting, runtimes
 from heimnetz_sandbox.api import runs as runs_api
+from heimnetz_sandbox.api import trials as trials_api
 from heimnetz_sandbox.asking import Direct, Queue
 from heimnetz_sandbox.chambers import Place
 from heimnetz_sandbox.consumers import subscriptions
@@ -34,6 +35,7 @@ from heimnetz_sandbox.reaping import Reaper
 from heimnetz_sandbox.scheduling import Scheduler
 from heimnetz_sandbox.settings import SandboxSettings
 from heimnetz_sandbox.store import installations
+from heimnetz_sandbox.trialing import Trials
 from heimnetz_sandbox.watching import Look, Watch
 
 log = get_logger(__name__)
@@ -89,6 +91,7 @@ class Sandbox:
         self._sealer = sealer
         self._registry = self._service.client("registry", settings.registry_url)
         self._dispatcher: Dispatcher | None = None
+        self._trials: Trials | None = None
         self._queue = Queue(
             self._database,
             limit=settings.queue_limit,
@@ -109,7 +112,10 @@ class Sandbox:
         cancelling = Cancelling(self._database, self._stop, self._watch.finished)
         return create_app(
             service,
-            [runs_api.routes(self._database, self._queue, self._watch, cancelling)],
+            [
+                runs_api.routes(self._database, self._queue, self._watch, cancelling),
+                trials_api.routes(self._database, lambda: self._trials),
+            ],
             title="Heimnetz sandbox",
             max_body_bytes=MAX_FILES_BYTES + MAX_INPUT_BYTES + 64 * 1024,
             lifespan=self._lifespan,
@@ -177,6 +183,7 @@ class Sandbox:
             lease=self._lease,
             finished=self._watch.finished,
         )
+        self._trials = Trials(self._database, self._registry, preparer, place)
         reaper = Reaper(
             self._database,
             self._engine,

@@ -8,15 +8,16 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from heimnetz_common.database import Database
 from heimnetz_common.logs import get_logger
 from heimnetz_sandbox import cgroups, containers, metrics, runtimes
 from heimnetz_sandbox.broker.announcing import Announcing
+from heimnetz_sandbox.broker.answering import Answering
 from heimnetz_sandbox.broker.calling import Call, Calling
 from heimnetz_sandbox.broker.rules import Rules, read_near
 from heimnetz_sandbox.broker.serving import Attempt, Broker
@@ -25,9 +26,9 @@ from heimnetz_sandbox.conversing import Conversation, Violation
 from heimnetz_sandbox.engine import Ending, Engine
 from heimnetz_sandbox.errors import EngineDown
 from heimnetz_sandbox.folders import Folders
-from heimnetz_sandbox.model import InputFile, Installation, Outcome, Program, Run
+from heimnetz_sandbox.model import InputFile, Installation, Outcome, Program, Run, Touch
 from heimnetz_sandbox.observing import Observing
-from heimnetz_sandbox.recording import Log, Masker
+from heimnetz_sandbox.recording import Log, Masker, visible
 
 # Process 1, its thread that accepts connections, what the engine has in there at the start; and the
 # template with the one that makes a copy of it.
@@ -66,11 +67,30 @@ def new_name(instance: str) -> str:
     return f"{instance}-{uuid.uuid4().hex[:8]}"
 
 
+class TrialEars(Protocol):
+    """What hears of everything that a version does that nobody has approved yet."""
+
+    @property
+    def own(self) -> Mapping[str, Answering]: ...
+
+    def saw(self, touch: Touch) -> None: ...
+
+    def heard(self, target: str, data: bytes) -> None: ...
+
+
 class Chamber:
     """`name` is the folder's and the label's: a run's id, or one of `new_name`."""
 
-    def __init__(self, place: Place, name: str, kind: str, installation: Installation) -> None:
+    def __init__(
+        self,
+        place: Place,
+        name: str,
+        kind: str,
+        installation: Installation,
+        trial: "TrialEars | None" = None,
+    ) -> None:
         assert installation.program is not None
+        self._trial = trial
         self._place = place
         self.name = name
         self._kind = kind
@@ -132,6 +152,7 @@ class Chamber:
         self.talk = Conversation(
             reader, self._writer, limits=self.program.limits, log=self.log, stop=_ignore
         )
+        self.talk.see = self._see
         try:
             await self.talk.hear_hello()
         except EOFError as error:
@@ -140,6 +161,17 @@ class Chamber:
     async def _open_broker(self, path: Path) -> None:
         """Also for a plugin without a grant, so that what it tries is told."""
         plugin, grants = self.installation.plugin, self.installation.grants
+        if self._trial is not None:
+            self._broker = Broker(
+                plugin,
+                Rules(grants.network),
+                say=self._note,
+                tell=self._observe,
+                own=self._trial.own,
+                sink=self._trial.heard,
+            )
+            await self._broker.open(path)
+            return
         self._broker = Broker(
             plugin,
             Rules(grants.network, read_near()),
@@ -160,10 +192,20 @@ class Chamber:
         self.log.note(text)
 
     def _observe(self, attempt: Attempt) -> None:
-        installation, masked = self.installation, self.log.masker.mask(attempt.target)
-        telling = self._place.observing.connected(
-            installation.plugin, installation.version, masked, is_granted=attempt.is_granted
-        )
+        self._tell(Touch("connect", attempt.target, is_granted=attempt.is_granted))
+
+    def _see(self, kind: str, target: str) -> None:
+        """What the runner tells; a connection beside the broker is nobody's grant."""
+        is_granted = kind not in ("connect", "resolve")
+        self._tell(Touch(kind, visible(target), is_granted=is_granted))
+
+    def _tell(self, touch: Touch) -> None:
+        installation = self.installation
+        masked = replace(touch, target=self.log.masker.mask(touch.target))
+        if self._trial is not None:
+            self._trial.saw(touch)
+            return
+        telling = self._place.observing.saw(installation.plugin, installation.version, masked)
         task = asyncio.create_task(telling)
         self._untold.add(task)
         task.add_done_callback(self._untold.discard)

@@ -22,7 +22,10 @@ _HEADER = struct.Struct(">I")
 _FRAME_SPARE = 64 * 1024
 _MIN_FRAME = 512 * 1024
 _MAX_NAME_BYTES = 255
-_OF_WORKER = ("log", "ready", "result", "error")
+_OF_WORKER = ("log", "ready", "result", "error", "seen")
+_MAX_SEEN = 200
+# What a runner tells that the plugin touched.
+SEEN_KINDS = ("read", "write", "process", "code", "native", "connect", "resolve")
 
 
 class Violation(Exception):
@@ -73,6 +76,9 @@ class Conversation:
         self._writer = writer
         self._limits = limits
         self._max_frame = max_frame_bytes(limits)
+        # Kind and target of what the plugin touched.
+        self.see: Callable[[str, str], None] = lambda _kind, _target: None
+        self._seen = 0
         self.is_ready = False
         self._begin(log, stop)
 
@@ -136,6 +142,8 @@ class Conversation:
         match kind:
             case "log":
                 self.log.write(self._stream(frame), _text(frame, "text"))
+            case "seen":
+                self._take_seen(_text(frame, "kind"), _text(frame, "target"))
             case "result":
                 self._take_result(_text(frame, "json"))
             case "error":
@@ -159,6 +167,13 @@ class Conversation:
         if stream not in ("stdout", "stderr", "log"):
             raise Violation("a log has no such stream")
         return str(stream)
+
+    def _take_seen(self, kind: str, target: str) -> None:
+        self._seen += 1
+        if kind not in SEEN_KINDS:
+            raise Violation("nothing of that kind can be seen")
+        if self._seen <= _MAX_SEEN:
+            self.see(kind, target)
 
     def _take_result(self, text: str) -> None:
         if self.evidence.result is not None or self.evidence.cause is not None:

@@ -27,6 +27,14 @@ class FileNotFound(NotFound):
         super().__init__(f"run {run_id} left no file {name[:100]!r}")
 
 
+class VersionUnknown(NotFound):
+    kind = "version-unknown"
+    title = "The registry does not know this version"
+
+    def __init__(self, plugin: str, version: str) -> None:
+        super().__init__(f"{plugin} {version}")
+
+
 class QueueFull(TooMany):
     kind = "queue-full"
     title = "Too many runs wait already"

@@ -44,7 +44,10 @@ class PluginAnnounced(EventData):
 
 
 class BehaviourObserved(EventData):
-    """A plugin did, or tried without a grant, what it never had before. `kind` is `connect`."""
+    """A plugin did, or tried without a grant, what it never had before.
+
+    `kind`: `connect`, `resolve`, `read`, `write`, `process`, `code` made from text, `native` code.
+    """
 
     name: ClassVar[str] = "behaviour.observed.v1"
 

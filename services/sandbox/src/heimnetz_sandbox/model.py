@@ -122,6 +122,15 @@ class Installation:
 
 
 @dataclass(frozen=True, slots=True)
+class Touch:
+    """Something outside that a plugin reached for."""
+
+    kind: str
+    target: str
+    is_granted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class InputFile:
     name: str
     data: bytes = field(repr=False)

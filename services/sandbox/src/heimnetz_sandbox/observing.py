@@ -7,6 +7,7 @@ from heimnetz_common.database import Database
 from heimnetz_common.errors import HeimnetzError
 from heimnetz_common.logs import get_logger
 from heimnetz_sandbox.events import BehaviourObserved
+from heimnetz_sandbox.model import Touch
 from heimnetz_sandbox.store import observed
 
 MAX_TARGET_CHARACTERS = 300
@@ -21,15 +22,19 @@ class Observing:
     def __init__(self, database: Database) -> None:
         self._database = database
         # Spares the database what it knows.
-        self._known: OrderedDict[tuple[str, str, bool], None] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str, str, bool], None] = OrderedDict()
 
-    async def connected(self, plugin: str, version: str, target: str, *, is_granted: bool) -> None:
-        target = target[:MAX_TARGET_CHARACTERS].replace("\0", "")
-        key = (plugin, target, is_granted)
+    async def saw(self, plugin: str, version: str, touch: Touch) -> None:
+        target = touch.target[:MAX_TARGET_CHARACTERS].replace("\0", "")
+        key = (plugin, touch.kind, target, touch.is_granted)
         if key in self._known:
             return
         event = BehaviourObserved(
-            plugin=plugin, version=version, kind="connect", target=target, is_granted=is_granted
+            plugin=plugin,
+            version=version,
+            kind=touch.kind,
+            target=target,
+            is_granted=touch.is_granted,
         )
         try:
             async with self._database.transaction() as connection:

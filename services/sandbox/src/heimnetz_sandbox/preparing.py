@@ -13,12 +13,12 @@ from heimnetz_common.errors import Forbidden, NotFound
 from heimnetz_common.http import ServiceClient
 from heimnetz_common.logs import get_logger
 from heimnetz_common.sealing import Sealer
-from heimnetz_manifest import ManifestError, Package, read_package
+from heimnetz_manifest import Grants, ManifestError, Package, read_package
 from heimnetz_sandbox import containers, folders, locks, metrics, runtimes
 from heimnetz_sandbox.engine import Engine
 from heimnetz_sandbox.errors import CannotPrepare, EngineDown
 from heimnetz_sandbox.folders import Folders
-from heimnetz_sandbox.model import Installation, Limits, Program
+from heimnetz_sandbox.model import PLUGIN_UIDS, Installation, Limits, Program
 from heimnetz_sandbox.store import installations
 
 MAX_PACKAGE_BYTES = 20 * 1024 * 1024
@@ -76,6 +76,24 @@ class Preparer:
             if ready is not installation:
                 await self._keep(ready)
             return ready
+
+    async def prepare_version(
+        self, plugin: str, version: str, sha256: str
+    ) -> tuple[Installation, Package]:
+        """For a trial: as if it were installed, with all that it asks for granted.
+
+        Raises: CannotPrepare, EngineDown, Unavailable.
+        """
+        installation = Installation(plugin, version, sha256, PLUGIN_UIDS - 1, triggers={})
+        package = await self._fetch(installation)
+        lock = await self._store(package)
+        grants = Grants.all_of(package.manifest.permissions)
+        ready = replace(installation, program=_program(package, lock), grants=grants)
+        assert ready.program is not None
+        key = ready.program.dependencies
+        if key is not None and not self._folders.dependencies(key).is_dir():
+            await self._build(ready, package)
+        return ready, package
 
     async def _keep(self, installation: Installation) -> None:
         async with self._database.transaction() as connection:

@@ -91,7 +91,7 @@ class Reaper:
             for one in found
             if one.labels.get(RUN_LABEL) in live
             or (
-                one.labels.get(KIND_LABEL) in ("build", "warm")
+                one.labels.get(KIND_LABEL) in ("build", "warm", "trial")
                 and one.labels.get(INSTANCE_LABEL) not in silent
             )
         }

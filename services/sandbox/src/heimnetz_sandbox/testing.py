@@ -105,6 +105,9 @@ class Registry:
             return 503, b"{}"
         if path.endswith("/package") and (parts[3], parts[5]) in self.packages:
             return 200, self.packages[parts[3], parts[5]]
+        if len(parts) == 6 and (parts[3], parts[5]) in self.packages:
+            data = self.packages[parts[3], parts[5]]
+            return 200, orjson.dumps({"sha256": hashlib.sha256(data).hexdigest()})
         if path.endswith("/configuration"):
             return 200, orjson.dumps({"configuration": self.configurations.get(parts[3], {})})
         return 404, b"{}"

@@ -448,3 +448,16 @@ def test_a_neighbour_is_served_beside_a_fork_bomb_and_a_memory_bomb(stand: Stand
     assert {stand.get_run(run_id)["outcome"] for run_id in bombs} <= {
         *("pids_limit", "timeout", "error", "out_of_memory")
     }
+
+
+@pytest.mark.attack(row=16, what="never reading what is sent")
+def test_a_plugin_that_never_reads_a_large_input_is_timed_out_and_hangs_nobody(
+    stand: Stand,
+) -> None:
+    code = "import time\ntime.sleep(600)\ndef run(input, context): return {}"
+    stand.install("deaf", code, limits={"wall": "2 s"})
+
+    run = stand.run("deaf", {"text": "x" * 1_000_000})
+
+    assert run["outcome"] == "timeout"
+    assert stand.call("GET", "/v1/runs").status_code == 200

@@ -163,6 +163,26 @@ def run(input, context):
     assert called["trigger"] == "plugin"
 
 
+@pytest.mark.attack(row=55, what="plugins that call each other for ever")
+def test_plugins_that_call_each_other_end_at_a_depth_with_a_clear_error(stand: Stand) -> None:
+    for name, other in (("ring-a", "ring-b"), ("ring-b", "ring-a")):
+        code = f"""
+def run(input, context):
+    try:
+        below = context.call("{other}", {{}})
+    except ValueError as error:
+        return [str(error)]
+    return ["called", *below]
+"""
+        stand.install(name, code, permissions={"call": [{"plugin": other, "reason": "r"}]})
+
+    run = stand.run("ring-a")
+    result = run["result"]
+    assert run["outcome"] == "ok", run["reason"]
+
+    assert result == ["called"] * 4 + ["plugins call each other too deep, or themselves"]
+
+
 def test_more_callers_than_there_is_room_for_still_get_their_answers(stand: Stand) -> None:
     stand.install("called", ECHO)
     code = "def run(input, context): return context.call('called', input)"

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from heimnetz_cli.commands.options import Json, Limit, Plugin, example
+from heimnetz_cli.commands.catalogue import latest
+from heimnetz_cli.commands.options import Json, Limit, Plugin, PluginAtVersion, example, split
 from heimnetz_cli.exits import Exit, Failure
 from heimnetz_cli.output import (
     note,
@@ -26,7 +27,7 @@ from heimnetz_cli.session import open_client
 
 if TYPE_CHECKING:
     from heimnetz_sdk.client import Client
-    from heimnetz_sdk.models import Run
+    from heimnetz_sdk.models import Run, Trial
 
 FIRST_WAIT_SECONDS = 2
 WAIT_SECONDS = 5  # short enough to show that the state changed
@@ -232,7 +233,55 @@ def cancel(run_id: Annotated[str, typer.Argument(metavar="RUN")]) -> None:
     note(f"run {run_id} is being cancelled")
 
 
+def trial(plugin: PluginAtVersion, as_json: Json = False) -> None:
+    """Try a version out, approved or not, on its own examples; nothing that it sends arrives.
+
+    Secrets are canaries, hosts are sinks. What is seen is evidence: a version may do something else
+    the next time. Exit code 1 when a secret was seen outside, or nothing could be tried.
+    """
+    with open_client() as client:
+        name, version = split(plugin)
+        number = version or latest(client, name)
+        with progress(f"trying {name} {number}"):
+            found = client.sandbox.try_out(name, number)
+    if as_json:
+        show_json(found.document)
+    else:
+        _show_trial(found)
+    if found.verdict != "observed" or found.leaked:
+        raise typer.Exit(Exit.BAD_OUTCOME)
+
+
+def _show_trial(found: "Trial") -> None:
+    show(f"{found.plugin} {found.version}, on {len(found.examples)} examples\n")
+    if found.examples:
+        show_table(
+            ["example", "outcome", "what came of it"],
+            [
+                [one["example"], one["outcome"], one.get("reason") or one.get("result") or ""]
+                for one in found.examples
+            ],
+        )
+    else:
+        show("it has none, so nothing is known of it")
+    if found.touched:
+        show("\nit reached for:")
+        show_table(
+            ["what", "target", "declared"],
+            [[one["kind"], one["target"], _declared(one)] for one in found.touched],
+        )
+    for one in found.leaked:
+        show(f"\nthe secret {one['secret']} was seen: {one['where']}")
+
+
+def _declared(touch: Mapping[str, Any]) -> str:
+    if touch["kind"] not in ("connect", "resolve", "publish", "call"):
+        return ""
+    return "yes" if touch["is_declared"] else "no"
+
+
 def add_to(app: typer.Typer) -> None:
+    app.command(epilog=example("heimnetz trial energy-report@1.0.0"))(trial)
     app.command(
         epilog=example(
             "heimnetz run energy-report --file year.csv --out charts",

@@ -108,6 +108,16 @@ class Verification(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trial(Model):
+    plugin: str
+    version: str
+    verdict: str = ""
+    examples: tuple[Document, ...] = ()
+    touched: tuple[Document, ...] = ()
+    leaked: tuple[Document, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Grant(Model):
     plugin: str
     version: str = ""

@@ -8,14 +8,25 @@ from typing import Any
 from urllib.parse import quote
 
 from heimnetz_sdk._transport import Stream, Transport
-from heimnetz_sdk.models import Page, Run, decode, decode_page
+from heimnetz_sdk.models import Page, Run, Trial, decode, decode_page
 
 BASE = "/api/sandbox/v1"
+TRIAL_SECONDS = 300.0
 
 
 class Sandbox:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+
+    def try_out(self, plugin: str, version: str) -> Trial:
+        """Run a version, approved or not, on its examples; nothing that it sends arrives."""
+        answer = self._transport.request(
+            "POST",
+            f"{BASE}/trials",
+            document={"plugin": plugin, "version": version},
+            timeout_seconds=TRIAL_SECONDS,
+        )
+        return decode(Trial, answer.json())
 
     def start_run(
         self,

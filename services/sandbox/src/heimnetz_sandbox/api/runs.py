@@ -16,7 +16,7 @@ from heimnetz_common.routing import router
 from heimnetz_common.telemetry import current_trace
 from heimnetz_common.tokens import Principal
 from heimnetz_sandbox.api import requests
-from heimnetz_sandbox.api.schemas import Behaviour, RunPage, RunRequest, RunView
+from heimnetz_sandbox.api.schemas import PLUGIN_PATTERN, Behaviour, RunPage, RunRequest, RunView
 from heimnetz_sandbox.asking import Queue
 from heimnetz_sandbox.errors import RunFinished
 from heimnetz_sandbox.model import LogLine, Outcome, Request, State, Trigger
@@ -28,7 +28,7 @@ MAY_RUN: Rule = require("operator")
 FOLLOW_SECONDS = 0.3
 _LINES_AT_ONCE = 1000
 
-PluginInPath = Annotated[str, Path(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")]
+PluginInPath = Annotated[str, Path(pattern=PLUGIN_PATTERN)]
 RunInPath = Annotated[str, Path(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f-]{17}$")]
 
 _BODY = {

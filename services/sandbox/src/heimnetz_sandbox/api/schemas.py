@@ -12,6 +12,8 @@ from heimnetz_common.routing import StrictBody
 from heimnetz_sandbox.store.observed import Seen
 from heimnetz_sandbox.watching import Look
 
+PLUGIN_PATTERN = r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$"
+
 
 class RunRequest(StrictBody):
     input: dict[str, Any] = Field(default_factory=dict)
@@ -94,3 +96,44 @@ class Behaviour(BaseModel):
     @classmethod
     def of(cls, seen: Sequence[Seen]) -> Self:
         return cls(items=[Observed(**asdict(one)) for one in seen])
+
+
+class TrialRequest(StrictBody):
+    plugin: str = Field(pattern=PLUGIN_PATTERN)
+    version: str = Field(min_length=1, max_length=255, pattern=r"^[0-9A-Za-z.+-]+$")
+
+
+class ExampleTried(BaseModel):
+    """`result` is JSON text, when it is short; secrets are masked in it."""
+
+    example: str
+    outcome: str
+    reason: str | None
+    duration_seconds: float
+    result: str | None
+
+
+class Touched(BaseModel):
+    kind: str
+    target: str
+    is_declared: bool
+
+
+class Leaked(BaseModel):
+    """A secret of the configuration that was seen outside it."""
+
+    secret: str
+    where: str
+
+
+class TrialView(BaseModel):
+    """`verdict` is `observed`, or `unknown` where no example could be tried; it is never clean."""
+
+    plugin: str
+    version: str
+    sha256: str
+    held_at: datetime
+    verdict: str
+    examples: list[ExampleTried]
+    touched: list[Touched]
+    leaked: list[Leaked]

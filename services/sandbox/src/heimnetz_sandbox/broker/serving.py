@@ -74,6 +74,7 @@ class Broker:
         say: Callable[[str], None],
         tell: Callable[[Attempt], None],
         own: Mapping[str, Answering] | None = None,
+        sink: Callable[[str, bytes], None] | None = None,
         caps: Caps | None = None,
     ) -> None:
         self._plugin = plugin
@@ -81,6 +82,8 @@ class Broker:
         self._say = say
         self._tell = tell
         self._own = own or {}
+        # Hears what is sent to a host, and nothing is passed on.
+        self._sink = sink
         self._caps = caps or Caps()
         self._attempts = 0
         self._bytes = 0
@@ -135,6 +138,9 @@ class Broker:
                 return
             target = _target(request)
             wanted = str(target)
+            if self._sink is not None:
+                await self._swallow(self._sink, talk, request, target)
+                return
             upstream = await self._connect(target)
         except Refused as refusal:
             self._count(refusal.verdict, wanted, str(refusal))
@@ -152,6 +158,35 @@ class Broker:
             self._count(refusal.verdict, wanted, str(refusal))
         finally:
             upstream[1].transport.abort()
+
+    async def _swallow(
+        self,
+        sink: Callable[[str, bytes], None],
+        talk: "_Talk",
+        request: h11.Request,
+        target: Target,
+    ) -> None:
+        """As if somebody answered: what the plugin says is heard. Raises: Refused."""
+        try:
+            self._rules.find(target)
+            is_granted = True
+        except Refused:
+            is_granted = False
+        self._say(f"connected to {target}, which is a sink here")
+        self._tell(Attempt(str(target), is_granted=is_granted))
+        if request.method == b"CONNECT":
+            await talk.accept()
+            heard = talk.unread()
+        else:
+            head = b"".join(name + b": " + value + b"\n" for name, value in request.headers)
+            heard = request.target + b"\n" + head + (await talk.read_body(MAX_BODY_BYTES) or b"")
+        sink(str(target), heard)
+        if request.method != b"CONNECT":
+            await talk.answer(Answer(200))
+            return
+        while data := await talk.read_more():
+            self._take(len(data), "sent")
+            sink(str(target), data)
 
     async def _answer(self, own: Answering, talk: "_Talk", request: h11.Request) -> None:
         """What is asked of the broker itself."""
@@ -295,6 +330,11 @@ class _Talk:
     async def accept(self) -> None:
         answer = self._http.send(h11.Response(status_code=200, headers=[], reason=b"Connected"))
         await self._write(answer)
+
+    async def read_more(self) -> bytes:
+        """Raises: TimeoutError."""
+        async with asyncio.timeout(HEAD_SECONDS):
+            return await self._reader.read(CHUNK_BYTES)
 
     def unread(self) -> bytes:
         return bytes(self._http.trailing_data[0])

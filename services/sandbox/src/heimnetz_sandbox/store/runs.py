@@ -182,6 +182,9 @@ async def list_runs(
 async def claim(
     connection: Connection, *, owner: str, lease: timedelta, plugin_concurrency: int
 ) -> Run | None:
+    """A run that another one waits for is not held up by its plugin's own cap: it may be that one
+    that has to end first.
+    """
     row = await connection.fetchrow(
         f"""
         UPDATE runs
@@ -194,10 +197,11 @@ async def claim(
                  FROM runs AS waiting
                 WHERE state = 'queued'
                   AND not_before <= clock_timestamp()
-                  AND (SELECT count(*)
-                         FROM runs AS busy
-                        WHERE busy.state = 'running'
-                          AND busy.plugin = waiting.plugin) < $3
+                  AND (trigger = 'plugin'
+                       OR (SELECT count(*)
+                             FROM runs AS busy
+                            WHERE busy.state = 'running'
+                              AND busy.plugin = waiting.plugin) < $3)
                 ORDER BY queued_at
                   FOR UPDATE SKIP LOCKED
                 LIMIT 1)
