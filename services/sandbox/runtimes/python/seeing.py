@@ -93,9 +93,9 @@ def on_connect(args: tuple[Any, ...]) -> Seen:
 
 def on_resolve(args: tuple[Any, ...]) -> Seen:
     host = args[0].decode("ascii", "replace") if isinstance(args[0], bytes) else str(args[0])
-    return (
-        None if host in ("127.0.0.1", "localhost", "None") else ("resolve", host[:MOST_CHARACTERS])
-    )
+    if host in ("localhost", "None") or ":" in host or not host.strip("0123456789."):
+        return None
+    return "resolve", host[:MOST_CHARACTERS]
 
 
 LOOKS: dict[str, Callable[[tuple[Any, ...]], Seen]] = {

@@ -182,8 +182,9 @@ async def list_runs(
 async def claim(
     connection: Connection, *, owner: str, lease: timedelta, plugin_concurrency: int
 ) -> Run | None:
-    """A run that another one waits for is not held up by its plugin's own cap: it may be that one
-    that has to end first.
+    """The next that may begin; None where there is none.
+
+    One that another run waits for is not held up by its plugin's cap: it may have to end first.
     """
     row = await connection.fetchrow(
         f"""
