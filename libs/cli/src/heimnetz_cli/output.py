@@ -8,7 +8,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -197,6 +197,26 @@ def seconds(duration: float | None) -> str:
     if duration is None:
         return ""
     return f"{duration * 1000:.0f} ms" if duration < 1 else f"{duration:.1f} s"
+
+
+def span(duration: float | None) -> str:
+    """Roughly, for what lies days ahead."""
+    if duration is None:
+        return ""
+    minutes = int(duration // 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} d"
+
+
+@contextmanager
+def screen() -> Iterator[Callable[[], None]]:
+    """A screen of its own on the terminal, given back at the end; the call empties it."""
+    from rich.console import Console
+
+    console = Console()
+    with console.screen(hide_cursor=True):
+        yield console.clear
 
 
 def when(moment: datetime | None) -> str:

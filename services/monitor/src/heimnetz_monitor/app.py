@@ -1,7 +1,7 @@
 """Wiring of the monitor: settings in, application out."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
 from fastapi import FastAPI
@@ -10,9 +10,19 @@ from heimnetz_common.errors import HeimnetzError
 from heimnetz_common.logs import get_logger
 from heimnetz_common.service import Background, Service
 from heimnetz_common.web import create_app
-from heimnetz_monitor import keeping, leaking, measuring, metrics, probing, reconciling, sampling
+from heimnetz_monitor import (
+    accounting,
+    keeping,
+    leaking,
+    measuring,
+    metrics,
+    probing,
+    reconciling,
+    sampling,
+)
 from heimnetz_monitor.api import alerts, status
 from heimnetz_monitor.consumers import SUBSCRIPTIONS
+from heimnetz_monitor.model import Sample
 from heimnetz_monitor.settings import MonitorSettings
 
 MEASURE_SECONDS = 2.0
@@ -38,6 +48,12 @@ def create(settings: MonitorSettings) -> FastAPI:
     alertmanager = service.client("alertmanager", settings.alertmanager_url)
     reconciler = reconciling.Reconciler(database, alertmanager)
     watch = leaking.Watch(database, settings.sample_seconds)
+    accounts = accounting.Accounts(database, settings.sample_seconds)
+
+    async def observe(samples: Sequence[Sample]) -> None:
+        accounts.take_memory(samples)
+        await watch.observe(samples)
+
     began_at = datetime.now(UTC)
     metrics.WATCHDOG_SEEN.set(began_at.timestamp())
     service.subscribe(*SUBSCRIPTIONS)
@@ -51,9 +67,11 @@ def create(settings: MonitorSettings) -> FastAPI:
                 # A service that is away would be waited for in vain.
                 {name: client for name, client in clients.items() if prober.health[name].is_up},
                 settings.probe_deadline_seconds,
-                watch.observe,
+                observe,
+                accounts.take_processor,
             ),
         ),
+        _every(settings.sample_seconds, accounts.refresh),
         _every(settings.reconcile_seconds, reconciler.reconcile),
         _every(
             PURGE_SECONDS,
@@ -62,7 +80,7 @@ def create(settings: MonitorSettings) -> FastAPI:
     ]
     return create_app(
         service,
-        [alerts.routes(database, token), status.routes(database, prober, watch)],
+        [alerts.routes(database, token), status.routes(database, prober, watch, accounts)],
         title="Heimnetz monitor",
         max_body_bytes=MAX_BODY_BYTES,
     )

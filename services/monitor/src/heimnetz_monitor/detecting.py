@@ -27,6 +27,7 @@ _LEAST_SWING = 0.016  # smaller cycles are noise
 _SURGE_AFTER_SECONDS = 4.2 * _HOUR
 _SUDDEN_LIFE_SECONDS = 1.3 * _HOUR
 _HOT_SHARE = 0.06  # active file pages up to this share are the program itself, and stay
+_SUDDEN_PEAKS = 20  # so many buckets tell how fast a runaway is
 _LARGEST = 4.0  # values above so many limits are cut off
 _ABSURD = 1e15  # no time and no amount of memory is so large
 _REFUSED_IN_A_ROW = 20
@@ -106,6 +107,18 @@ class LeakDetector:
         if self._kind is None or not (closed or self._kind is LeakKind.SUDDEN):
             return None
         return self._verdict(time, refit=closed)
+
+    @property
+    def slope_kib_per_second(self) -> float | None:
+        """How fast what is held grows now; None while there is no leak."""
+        if self._kind is None:
+            return None
+        if self._course is not None:
+            return self._course.slope_at(self._last) * self._limit
+        series = self._history.series(0)
+        if len(series) < 2:
+            return None
+        return fit(series.times[-_SUDDEN_PEAKS:], series.means[-_SUDDEN_PEAKS:]).slope * self._limit
 
     def event(self, t: float, kind: str) -> None:
         """A `restart` or `deploy` at second `t`; other kinds say nothing about memory."""

@@ -207,3 +207,27 @@ class Leaking:
     kind: str
     since: datetime
     out_of_memory_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """What a plugin takes more of with every run."""
+
+    kind: str
+    since: datetime
+    slope_bytes_per_hour: float | None
+    out_of_memory_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginUse:
+    """What a plugin uses now: `memory_bytes` and `cpu_cores` are None where nobody measured."""
+
+    plugin: str
+    version: str | None
+    memory_bytes: int | None
+    last_peak_memory_bytes: int | None
+    memory_limit_bytes: int | None
+    cpu_cores: float | None
+    runs: int
+    growth: Growth | None

@@ -17,6 +17,7 @@ _MAX_BYTES = 2**63
 _PROCESS = "process_resident_memory_bytes"
 _CONTAINER = "heimnetz_sandbox_container_memory_bytes"
 _LIMIT = "heimnetz_memory_limit_bytes"
+_PROCESSOR = "heimnetz_sandbox_container_cpu_seconds_total"
 
 
 async def sample(
@@ -24,10 +25,14 @@ async def sample(
     clients: Mapping[str, ServiceClient],
     deadline_seconds: float,
     observe: Callable[[Sequence[Sample]], Awaitable[None]],
+    take_processor: Callable[[Mapping[str, float], datetime], None],
 ) -> None:
     """Keep what the services say now; one that does not answer leaves a gap, not a zero."""
     answers = await asyncio.gather(
-        *(_fetch(name, client, deadline_seconds) for name, client in clients.items())
+        *(
+            _fetch(name, client, deadline_seconds, take_processor)
+            for name, client in clients.items()
+        )
     )
     samples = [found for answer in answers for found in answer]
     if not samples:
@@ -39,14 +44,22 @@ async def sample(
     await observe(samples)
 
 
-async def _fetch(name: str, client: ServiceClient, deadline_seconds: float) -> list[Sample]:
+async def _fetch(
+    name: str,
+    client: ServiceClient,
+    deadline_seconds: float,
+    take_processor: Callable[[Mapping[str, float], datetime], None],
+) -> list[Sample]:
     try:
         async with asyncio.timeout(deadline_seconds):
             text = await client.get_bytes("/metrics", max_bytes=MAX_METRICS_BYTES)
-        return list(read_memory(name, text.decode("utf-8", "replace"), datetime.now(UTC)))
+        page, now = text.decode("utf-8", "replace"), datetime.now(UTC)
+        found = list(read_memory(name, page, now))
+        take_processor(read_processor(page), now)
     except (HeimnetzError, TimeoutError, ValueError):
         metrics.SAMPLING_FAILURES.labels(name).inc()
         return []
+    return found
 
 
 def read_memory(service: str, text: str, taken_at: datetime) -> Iterator[Sample]:
@@ -74,3 +87,17 @@ def read_memory(service: str, text: str, taken_at: datetime) -> Iterator[Sample]
                 yield Sample(
                     kind=kind, subject=subject, taken_at=taken_at, memory_bytes=int(found.value)
                 )
+
+
+def read_processor(text: str) -> dict[str, float]:
+    """Seconds of processor time by plugin, where the service keeps containers.
+
+    Raises: ValueError, when the text is not in the exposition format.
+    """
+    wanted = "".join(f"{line}\n" for line in text.splitlines() if line.startswith(_PROCESSOR))
+    return {
+        found.labels["plugin"]: found.value
+        for family in text_string_to_metric_families(wanted)
+        for found in family.samples
+        if "plugin" in found.labels and 0 <= found.value < _MAX_BYTES
+    }

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from heimnetz_monitor.model import SampleKind
-from heimnetz_monitor.sampling import read_memory
+from heimnetz_monitor.sampling import read_memory, read_processor
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 METRICS = """\
@@ -39,3 +39,9 @@ def test_text_that_is_no_metric_is_refused() -> None:
 @pytest.mark.parametrize("value", ["NaN", "+Inf", "-1"])
 def test_a_value_that_is_no_amount_of_memory_is_left_out(value: str) -> None:
     assert list(read_memory("registry", f"process_resident_memory_bytes {value}\n", NOW)) == []
+
+
+def test_the_processor_time_of_a_plugins_containers_is_read() -> None:
+    page = METRICS + 'heimnetz_sandbox_container_cpu_seconds_total{plugin="energy-report"} 1.5\n'
+
+    assert read_processor(page) == {"energy-report": 1.5}

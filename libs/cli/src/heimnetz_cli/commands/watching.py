@@ -1,5 +1,6 @@
 """How the platform and its plugins are."""
 
+import time
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,13 +9,26 @@ import typer
 
 from heimnetz_cli.commands.options import Json, Limit, example
 from heimnetz_cli.exits import Exit
-from heimnetz_cli.output import show, show_json, show_table, when
+from heimnetz_cli.output import (
+    is_terminal,
+    screen,
+    seconds,
+    show,
+    show_json,
+    show_table,
+    size,
+    span,
+    when,
+)
 from heimnetz_cli.session import open_client
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from heimnetz_sdk.models import Alert
+
+
+TOP_SECONDS = 5.0
 
 
 class AlertState(StrEnum):
@@ -112,6 +126,70 @@ def _show_alerts(found: "tuple[Alert, ...]") -> None:
     )
 
 
+def top(
+    once: Annotated[bool, typer.Option("--once", help="Show it once, and end.")] = False,
+    every: Annotated[
+        float, typer.Option(min=1, max=3600, help="Seconds between two looks.")
+    ] = TOP_SECONDS,
+    as_json: Json = False,
+) -> None:
+    """Show what plugins use, and whose memory grows; on a terminal until it is interrupted."""
+    with open_client() as client:
+        if as_json or once or not is_terminal():
+            found = client.monitor.get_top()
+            if as_json:
+                show_json(found.document)
+            else:
+                _show_top(found.items)
+            return
+        with screen() as clear:
+            while True:
+                found = client.monitor.get_top()
+                clear()
+                show(f"{when(found.at)}  every {seconds(every)}; Ctrl-C ends")
+                _show_top(found.items)
+                time.sleep(every)
+
+
+def _show_top(items: "Sequence[Mapping[str, Any]]") -> None:
+    if not items:
+        show("no plugin is installed")
+        return
+    show_table(
+        ["plugin", "memory", "peak", "limit", "cpu", "runs", "leak", "an hour", "out of memory in"],
+        [_top_row(entry, entry.get("leak") or {}) for entry in items],
+    )
+
+
+def _top_row(entry: "Mapping[str, Any]", leak: "Mapping[str, Any]") -> list[object]:
+    slope, cores, left = (
+        _number(value)
+        for value in (
+            leak.get("slope_bytes_per_hour"),
+            entry.get("cpu_cores"),
+            leak.get("out_of_memory_seconds"),
+        )
+    )
+    amounts = [
+        _number(entry.get(key))
+        for key in ("memory_bytes", "last_peak_memory_bytes", "memory_limit_bytes")
+    ]
+    return [
+        entry.get("plugin"),
+        *(size(None if amount is None else int(amount)) for amount in amounts),
+        "" if cores is None else f"{100 * cores:.1f} %",
+        entry.get("runs"),
+        leak.get("kind"),
+        "" if slope is None else f"{'-' if slope < 0 else '+'}{size(int(abs(slope)))}",
+        span(left),
+    ]
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
 def add_to(app: typer.Typer) -> None:
     app.command(epilog=example("heimnetz status"))(status)
     app.command(epilog=example("heimnetz alerts --state firing --json"))(alerts)
+    app.command(epilog=example("heimnetz top", "heimnetz top --json"))(top)

@@ -193,6 +193,12 @@ class Status(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Top(Model):
+    at: datetime | None = None
+    items: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trace(Model):
     trace_id: str
     entries: tuple[Mapping[str, Any], ...] = ()

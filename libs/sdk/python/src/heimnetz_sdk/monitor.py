@@ -1,7 +1,7 @@
 """Is it healthy?"""
 
 from heimnetz_sdk._transport import Transport
-from heimnetz_sdk.models import Alert, Page, Status, decode, decode_page
+from heimnetz_sdk.models import Alert, Page, Status, Top, decode, decode_page
 
 BASE = "/api/monitor/v1"
 
@@ -12,6 +12,9 @@ class Monitor:
 
     def get_status(self) -> Status:
         return decode(Status, self._transport.request("GET", f"{BASE}/status").json())
+
+    def get_top(self) -> Top:
+        return decode(Top, self._transport.request("GET", f"{BASE}/top").json())
 
     def list_alerts(self, state: str | None = None, *, limit: int = 50) -> Page[Alert]:
         query = {"state": state, "limit": limit}

@@ -99,6 +99,33 @@ class Status(BaseModel):
     alerting: AlertingStatus
 
 
+class GrowthShown(BaseModel):
+    kind: str
+    since: datetime
+    slope_bytes_per_hour: float | None
+    out_of_memory_at: datetime | None
+    #: 0 where it should have run out already.
+    out_of_memory_seconds: float | None
+
+
+class PluginUsage(BaseModel):
+    """`memory_bytes` is what its containers hold now; None where nobody measured lately."""
+
+    plugin: str
+    version: str | None
+    memory_bytes: int | None
+    last_peak_memory_bytes: int | None
+    memory_limit_bytes: int | None
+    cpu_cores: float | None
+    runs: int
+    leak: GrowthShown | None
+
+
+class Top(BaseModel):
+    at: datetime
+    items: list[PluginUsage]
+
+
 class LeakShown(BaseModel):
     service: str
     kind: str

@@ -1,5 +1,6 @@
 """The state of everything, at a glance."""
 
+from datetime import UTC, datetime
 from typing import Literal
 
 from fastapi import APIRouter, Depends
@@ -8,17 +9,21 @@ from heimnetz_common.auth import EVERYONE
 from heimnetz_common.database import Database
 from heimnetz_common.routing import router
 from heimnetz_monitor import store
+from heimnetz_monitor.accounting import Accounts
 from heimnetz_monitor.api.schemas import (
     AlertingStatus,
+    GrowthShown,
     Leaks,
     LeakShown,
     PluginRun,
     PluginStatus,
+    PluginUsage,
     ServiceStatus,
     Status,
+    Top,
 )
 from heimnetz_monitor.leaking import Watch
-from heimnetz_monitor.model import WATCHDOG, Health, PluginState
+from heimnetz_monitor.model import WATCHDOG, Growth, Health, PluginState, PluginUse
 from heimnetz_monitor.probing import Prober
 
 _STATES: dict[bool | None, Literal["up", "down", "unknown"]] = {
@@ -28,7 +33,7 @@ _STATES: dict[bool | None, Literal["up", "down", "unknown"]] = {
 }
 
 
-def routes(database: Database, prober: Prober, watch: Watch) -> APIRouter:
+def routes(database: Database, prober: Prober, watch: Watch, accounts: Accounts) -> APIRouter:
     edge = router(prefix="/v1", tags=["status"])
 
     @edge.get("/status", dependencies=[Depends(EVERYONE)])
@@ -62,7 +67,37 @@ def routes(database: Database, prober: Prober, watch: Watch) -> APIRouter:
             ]
         )
 
+    @edge.get("/top", dependencies=[Depends(EVERYONE)])
+    async def get_top() -> Top:
+        """What every plugin uses now, and whose runs take more and more memory."""
+        now = datetime.now(UTC)
+        return Top(at=now, items=[_usage(use, now) for use in await accounts.list_uses(now)])
+
     return edge
+
+
+def _usage(use: PluginUse, now: datetime) -> PluginUsage:
+    return PluginUsage(
+        plugin=use.plugin,
+        version=use.version,
+        memory_bytes=use.memory_bytes,
+        last_peak_memory_bytes=use.last_peak_memory_bytes,
+        memory_limit_bytes=use.memory_limit_bytes,
+        cpu_cores=use.cpu_cores,
+        runs=use.runs,
+        leak=_growth(use.growth, now) if use.growth is not None else None,
+    )
+
+
+def _growth(growth: Growth, now: datetime) -> GrowthShown:
+    out_at = growth.out_of_memory_at
+    return GrowthShown(
+        kind=growth.kind,
+        since=growth.since,
+        slope_bytes_per_hour=growth.slope_bytes_per_hour,
+        out_of_memory_at=out_at,
+        out_of_memory_seconds=None if out_at is None else max(0.0, (out_at - now).total_seconds()),
+    )
 
 
 def _service(name: str, health: Health) -> ServiceStatus:

@@ -294,6 +294,30 @@ async def list_samples(connection: Connection, kind: SampleKind, age: timedelta)
     return [Sample(kind=kind, **dict(row)) for row in rows]
 
 
+async def list_run_peaks(connection: Connection, since: datetime, until: datetime) -> list[Sample]:
+    """The highest peak of each plugin's runs by the minute, oldest first.
+
+    Of runs of the installed version that ended after `since` and not after `until`.
+    """
+    rows = await connection.fetch(
+        """
+        SELECT plugin AS subject, max(finished_at) AS taken_at,
+               max(peak_memory_bytes) AS memory_bytes
+          FROM runs
+          JOIN plugins USING (plugin, version)
+         WHERE plugins.removed_at IS NULL
+           AND peak_memory_bytes IS NOT NULL
+           AND finished_at > $1
+           AND finished_at <= $2
+         GROUP BY plugin, date_bin('1 minute', finished_at, 'epoch')
+         ORDER BY 2
+        """,
+        since,
+        until,
+    )
+    return [Sample(kind=SampleKind.RUN, **dict(row)) for row in rows]
+
+
 async def add_samples(connection: Connection, samples: Sequence[Sample]) -> None:
     await connection.execute(
         """

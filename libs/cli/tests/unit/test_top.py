@@ -1,0 +1,75 @@
+"""`heimnetz top`: what plugins use."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from heimnetz_cli.commands import watching
+from heimnetz_cli.output import span
+
+from .conftest import MONITOR, Heimnetz
+
+LEAKER = {
+    "plugin": "leaker",
+    "memory_bytes": 50 * 1024**2,
+    "last_peak_memory_bytes": 60 * 1024**2,
+    "memory_limit_bytes": 128 * 1024**2,
+    "cpu_cores": 0.25,
+    "runs": 12,
+    "leak": {
+        "kind": "gradual",
+        "slope_bytes_per_hour": 3 * 1024**2,
+        "out_of_memory_seconds": 7200.0,
+    },
+}
+QUIET = {"plugin": "quiet\x1b[2J", "runs": 0, "leak": None, "memory_bytes": None}
+TOP = {"at": "2026-03-01T12:00:00Z", "items": [LEAKER, QUIET]}
+
+
+def test_top_tells_use_and_leak_in_a_line_a_plugin(platform: Any, heimnetz: Heimnetz) -> None:
+    platform.on(f"GET {MONITOR}/top", TOP)
+
+    said = heimnetz("top", "--once")
+
+    assert said.code == 0, said.err
+    lines = said.out.splitlines()
+    assert lines[1] == ("leaker\t50.0 MiB\t60.0 MiB\t128.0 MiB\t25.0 %\t12\tgradual\t+3.0 MiB\t2 h")
+    assert lines[2].startswith("quiet\\x1b[2J\t\t\t\t\t0")
+
+
+def test_top_as_json_is_the_monitors_answer(platform: Any, heimnetz: Heimnetz) -> None:
+    platform.on(f"GET {MONITOR}/top", TOP)
+
+    said = heimnetz("top", "--json")
+
+    assert json.loads(said.out) == TOP
+
+
+def test_top_on_a_terminal_looks_again_until_it_is_interrupted(
+    platform: Any, heimnetz: Heimnetz, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.on(f"GET {MONITOR}/top", TOP)
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", pause)
+    monkeypatch.setattr(watching, "is_terminal", lambda: True)
+
+    said = heimnetz("top", "--every", "2")
+
+    assert said.code == 130
+    assert pauses == [2.0, 2.0, 2.0]
+    assert len(platform.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(None, ""), (59, "0 min"), (7200, "2 h"), (200_000, "2 d")]
+)
+def test_a_span_is_told_roughly(seconds: float | None, text: str) -> None:
+    assert span(seconds) == text
