@@ -12,7 +12,7 @@ from heimnetz_audit.model.questions import on
 from heimnetz_audit.model.threats import strings
 
 _MACHINES = re.compile(
-    r"\b(vbox|virtualbox|vmware|qemu|xen|hyper-v|sandboxie|cuckoo|vboxservice|vmtoolsd|"
+    r"\b(vbox\w*|virtualbox|vmware|qemu|xen|hyper-v|sandboxie|cuckoo|vmtoolsd|"
     r"vmwaretray|vmsrvc|vmusrvc|prl_cc|xenservice|joebox|wine_get_version)\b",
     re.IGNORECASE,
 )

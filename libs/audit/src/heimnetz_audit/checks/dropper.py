@@ -46,6 +46,7 @@ def _ask_module(module: PythonModule) -> Iterator[Hit]:
         if isinstance(node, ast.Call) and _last(node.func) in _STARTS:
             used = {_key(inner) for argument in node.args for inner in ast.walk(argument)}
             used |= {_key(inner) for k in node.keywords for inner in ast.walk(k.value)}
+            used |= {_program(node)}
             if used & stored - {""}:
                 yield Hit(
                     message="A file that was fetched from another machine is started.",
@@ -65,6 +66,7 @@ def _stored(module: PythonModule) -> set[str]:
         name = _last(node.func)
         if name in _FETCHES and len(node.args) > 1:
             found.update(_key(inner) for inner in ast.walk(node.args[1]))
+            found.add(_text(node.args[1]))
         elif name == "open" and has_write and len(node.args) > 1:
             mode = node.args[1]
             if isinstance(mode, ast.Constant) and "w" in str(mode.value):
@@ -85,6 +87,21 @@ def _fetches_content(module: PythonModule) -> bool:
         module.identifiers
         & {"urlretrieve", "urlopen", "iter_content", "content", "download", "recv"}
     )
+
+
+def _program(call: ast.Call) -> str:
+    """The path that is started, where it is written out: its first word, or the list's."""
+    first = call.args[0] if call.args else None
+    if isinstance(first, ast.List | ast.Tuple) and first.elts:
+        return _text(first.elts[0])
+    words = _text(first).split()
+    return words[0] if words else ""
+
+
+def _text(node: ast.AST | None) -> str:
+    """A path that is written out."""
+    value = node.value if isinstance(node, ast.Constant) else None
+    return value if isinstance(value, str) and ("/" in value or "\\" in value) else ""
 
 
 def _last(node: ast.expr) -> str:

@@ -6,9 +6,9 @@ A plugin is started by the platform. What starts itself outlives its removal.
 import re
 from collections.abc import Iterator
 
-from heimnetz_audit.model import Call, Check, Confidence, Hit, Severity
+from heimnetz_audit.model import Call, Check, Confidence, Hit, PythonModule, Severity
 from heimnetz_audit.model.questions import on
-from heimnetz_audit.model.threats import PROCESSES, line_of, texts_of
+from heimnetz_audit.model.threats import PROCESSES, first_match, line_of, texts_of
 
 _PLACES = re.compile(
     r"Start Menu[\\/]+Programs[\\/]+Startup|/etc/(cron|systemd/system|init\.d|rc\.local|profile\.d)|"
@@ -16,6 +16,7 @@ _PLACES = re.compile(
     r"zprofile|bash_login)\b|/var/spool/cron|/etc/ld\.so\.preload|sitecustomize|usercustomize",
     re.IGNORECASE,
 )
+_SYSTEM = re.compile(r"^/etc/(cron\.[a-z]+|systemd/system|init\.d|profile\.d)/|^/var/spool/cron")
 _KEYS = re.compile(r"authorized_keys|/etc/(sudoers|passwd|shadow|ld\.so\.preload)", re.IGNORECASE)
 _LINES = re.compile(
     r"\bcrontab\b(?!\s+-l)|schtasks(\.exe)?\s.*/create|systemctl\s+(--user\s+)?enable|"
@@ -60,6 +61,17 @@ def _ask_registry(call: Call) -> Iterator[Hit]:
         yield Hit(message="A start-up entry is put into the registry.")
 
 
+def _ask_module(module: PythonModule) -> Iterator[Hit]:
+    """A list of such places, which a loop goes through."""
+    found = first_match(module, _SYSTEM)
+    if found is not None and module.identifiers & {"write_text", "write_bytes", "write"}:
+        yield Hit(
+            message=f"A place of start-up files is named: {found[1].group(0)}",
+            confidence=Confidence.MEDIUM,
+            line=found[0],
+        )
+
+
 CHECK = Check(
     rule="persistence",
     title="Starts itself again",
@@ -80,4 +92,5 @@ CHECK = Check(
             _ask_registry,
         ),
     },
+    module=_ask_module,
 )

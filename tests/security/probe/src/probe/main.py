@@ -72,11 +72,6 @@ def connect(address: str, port: int) -> None:
         pass
 
 
-def read_some(path: str) -> bytes:
-    with Path(path).open("rb") as file:
-        return file.read(16)
-
-
 ATTEMPTS: dict[str, Callable[[], object]] = {
     "connect to the internet": lambda: connect("192.0.2.1", 443),
     "connect to the home": lambda: connect("192.168.1.1", 80),
@@ -87,6 +82,5 @@ ATTEMPTS: dict[str, Callable[[], object]] = {
     "write to the system": lambda: Path("/etc/left").write_text("x"),
     "make a namespace": lambda: os.unshare(os.CLONE_NEWUSER),
     "reach the engine": lambda: Path("/var/run/docker.sock").stat(),
-    "read the kernel's memory": lambda: read_some("/proc/kcore"),
     "set the host's parameters": lambda: Path("/proc/sys/kernel/hostname").write_text("x"),
 }
