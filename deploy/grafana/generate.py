@@ -11,10 +11,16 @@ from pathlib import Path
 with warnings.catch_warnings():
     # The SDK prefers dashboardv2, which Grafana cannot provision from files yet.
     warnings.simplefilter("ignore", DeprecationWarning)
-    from boards import home, platform
+    from boards import home, levels, platform, plugin, security
 
 HERE = Path(__file__).parent
-ALL = (home.DASHBOARD, platform.DASHBOARD)
+ALL = (
+    home.DASHBOARD,
+    plugin.DASHBOARD,
+    security.DASHBOARD,
+    platform.DASHBOARD,
+    levels.DASHBOARD,
+)
 
 
 def main(directory: Path) -> None:

@@ -213,6 +213,11 @@ DASHBOARD = Dashboard(
             query=f"label_values(heimnetz_monitor_runs_total{{{_JOB}}}, plugin)",
         ),
     ),
-    links=(("Platform", "/grafana/d/heimnetz-platform"),),
+    links=(
+        ("One plugin", "/grafana/d/heimnetz-plugin"),
+        ("Security", "/grafana/d/heimnetz-security"),
+        ("Platform", "/grafana/d/heimnetz-platform"),
+        ("Service levels", "/grafana/d/heimnetz-levels"),
+    ),
     rows=(_GLANCE, _HEALTH, _RUNS),
 )

@@ -286,7 +286,7 @@ class Dashboard:
         document: dict[str, Any] = json.loads(json.dumps(built.build(), cls=JSONEncoder))
         document["panels"] = self._panels()
         document["annotations"] = {"list": []}
-        for variable in document["templating"]["list"]:
+        for variable in document["templating"].setdefault("list", []):
             for key in [key for key in variable if key.startswith("auto")]:
                 del variable[key]
         return document

@@ -276,6 +276,9 @@ DASHBOARD = Dashboard(
             name="service", label="Service", query='label_values(up{job="heimnetz"}, service)'
         ),
     ),
-    links=(("Home", "/grafana/d/heimnetz-home"),),
+    links=(
+        ("Home", "/grafana/d/heimnetz-home"),
+        ("Service levels", "/grafana/d/heimnetz-levels"),
+    ),
     rows=(_HTTP, _EVENTS, _RESOURCES, _AUDITS),
 )
