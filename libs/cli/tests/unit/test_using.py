@@ -134,6 +134,24 @@ def test_without_a_terminal_and_without_yes_nothing_is_granted(
     assert not any(request.method == "PUT" for request in platform.requests)
 
 
+def test_a_version_is_shown_with_what_starts_it_and_what_each_call_gets(
+    platform: Any, heimnetz: Heimnetz
+) -> None:
+    triggers = {
+        "http": False,
+        "cron": [{"schedule": "0 6 * * *", "time_zone": "Europe/Berlin"}],
+        "events": ["energy.price.changed.v1"],
+    }
+    manifest = {"fresh": "process", "triggers": triggers}
+    platform.on(f"GET {REGISTRY}/plugins/p/versions/1.0.0", {**VERSION, "manifest": manifest})
+
+    said = heimnetz("show", "p@1.0.0")
+
+    assert "a process of its own, in a container that stays" in said.out
+    assert "schedule 0 6 * * * Europe/Berlin, event energy.price.changed.v1" in said.out
+    assert "people" not in said.out
+
+
 def test_an_installation_waits_for_the_audit_that_is_under_way(
     platform: Any, heimnetz: Heimnetz
 ) -> None:

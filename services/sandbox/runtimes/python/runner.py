@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import selectors
-import shutil
 import signal
 import socket
 import stat
@@ -22,6 +21,7 @@ from typing import Any
 
 sys.path.append("/opt/heimnetz")
 import forwarding
+from clearing import bury, empty, end_others
 from framing import CHUNK_BYTES, HEADER, Frames, encode, first_frame
 from working import ENDS, OUT, TMP, become_template, become_worker, set_dumpable
 
@@ -44,6 +44,7 @@ class Supervisor:
         self.selector = selectors.DefaultSelector()
         self.pending = bytearray()
         self.calls = -1
+        self.is_ready = self.was_called = False
         self.of_call: set[int] = set()
         self.control = self.connection
 
@@ -69,6 +70,8 @@ class Supervisor:
             while not self.turn(worker):
                 pass
         _, status = os.waitpid(worker, 0)
+        if self.is_ready and not self.was_called:
+            os._exit(0)  # it ended while it waited
         # Nothing that the plugin started may outlive its call, or write while we collect.
         end_others(kept)
         self.drain()
@@ -84,10 +87,19 @@ class Supervisor:
         while self.await_call(template):
             self.serve(self.copy(), template)
             bury(template)
+            self.greet_template()
             for folder in (TMP, OUT):
                 empty(Path(folder))
             self.send({"type": "ready"})
+        if self.is_ready:
+            os._exit(0)  # it ended while it waited
         self.serve(template)
+
+    def greet_template(self) -> None:
+        """One that is about to die answers no more."""
+        self.control.send(b"ping")
+        if self.control.recv(16) != b"pong":
+            os._exit(0)
 
     def await_call(self, template: int) -> bool:
         """Whether one came before the template ended."""
@@ -173,6 +185,7 @@ class Supervisor:
         if not data:
             os._exit(0)  # the sandbox is gone, and nobody waits for an answer
         for frame in self.incoming.feed(data):
+            self.was_called = True
             self.pending += HEADER.pack(len(frame)) + frame
             with contextlib.suppress(KeyError, ValueError):  # it is already, or there is none
                 self.selector.register(self.calls, selectors.EVENT_WRITE, "calls")
@@ -203,6 +216,7 @@ class Supervisor:
             for frame in self.answers.feed(data):
                 if not frame.startswith(OF_WORKER):
                     raise OverflowError
+                self.is_ready |= frame.startswith(b'{"type": "ready"')
                 self.connection.sendall(HEADER.pack(len(frame)) + frame)
         except OverflowError:
             self.answers.max_bytes = -1
@@ -253,40 +267,6 @@ class Supervisor:
 def close(descriptors: Iterable[int]) -> None:
     for descriptor in descriptors:
         os.close(descriptor)
-
-
-def end_others(kept: int | None) -> None:
-    """Every process of the container but this one and the one that is kept."""
-    # Stopped first, where one is kept: what cannot run cannot fork away from us.
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(-1, signal.SIGKILL if kept is None else signal.SIGSTOP)
-    if kept is None:
-        return
-    for name in (entry.name for entry in os.scandir("/proc")):
-        if name.isdecimal() and int(name) not in (1, kept):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(name), signal.SIGKILL)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(kept, signal.SIGCONT)
-
-
-def bury(kept: int) -> None:
-    """The dead that were left to us. Without the one that is kept no call can be made."""
-    with contextlib.suppress(ChildProcessError):
-        while number := os.waitpid(-1, os.WNOHANG)[0]:
-            if number == kept:
-                os._exit(0)
-
-
-def empty(folder: Path) -> None:
-    """Raises: OSError, where something cannot be removed."""
-    for entry in folder.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            for parent, _, _ in os.walk(entry):
-                Path(parent).chmod(0o700)
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import sys
+import threading
 import traceback
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,6 +38,8 @@ class Worker:
 
     def __init__(self, load: dict[str, Any], calls: int, answers: int) -> None:
         self.load, self.calls, self.answers = load, calls, answers
+        # Threads of the plugin may speak too, and frames must not mix.
+        self.lock = threading.Lock()
 
     def live(self) -> NoReturn:
         self.serve(self.loaded())
@@ -105,7 +108,8 @@ class Worker:
         self.say({"type": "error", "cause": cause, "reason": reason[:2000]})
 
     def say(self, frame: dict[str, Any]) -> None:
-        framing.write(self.answers, frame)
+        with self.lock:
+            framing.write(self.answers, frame)
 
 
 def become_worker(load: dict[str, Any], ends: dict[str, int]) -> NoReturn:
@@ -151,6 +155,9 @@ def become_template(load: dict[str, Any], ends: dict[str, int], control: int) ->
         order, received, _, _ = socket.recv_fds(orders, 16, len(ENDS))
         if not order:
             os._exit(0)
+        if order == b"ping":
+            orders.sendall(b"pong")
+            continue
         given = dict(zip(ENDS, received, strict=True))
         copy = fork_away(orders)
         if copy == 0:

@@ -20,7 +20,7 @@ from heimnetz_sandbox.broker.announcing import Announcing
 from heimnetz_sandbox.broker.answering import Answering
 from heimnetz_sandbox.broker.calling import Call, Calling
 from heimnetz_sandbox.broker.rules import Rules, read_near
-from heimnetz_sandbox.broker.serving import Attempt, Broker
+from heimnetz_sandbox.broker.serving import Attempt, Broker, Caps
 from heimnetz_sandbox.broker.storing import Storage
 from heimnetz_sandbox.conversing import Conversation, Violation
 from heimnetz_sandbox.engine import Ending, Engine
@@ -34,6 +34,8 @@ from heimnetz_sandbox.recording import Log, Masker, visible
 # template with the one that makes a copy of it.
 OWN_PROCESSES, TEMPLATE_PROCESSES = 3, 2
 RENEW_SECONDS = 2.0
+# Everything that is sent in a trial is searched.
+TRIAL_CAPS = Caps(attempts=200, byte_count=8 << 20)
 
 log = get_logger(__name__)
 
@@ -169,6 +171,7 @@ class Chamber:
                 tell=self._observe,
                 own=self._trial.own,
                 sink=self._trial.heard,
+                caps=TRIAL_CAPS,
             )
             await self._broker.open(path)
             return

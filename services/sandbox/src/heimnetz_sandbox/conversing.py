@@ -78,7 +78,6 @@ class Conversation:
         self._max_frame = max_frame_bytes(limits)
         # Kind and target of what the plugin touched.
         self.see: Callable[[str, str], None] = lambda _kind, _target: None
-        self._seen = 0
         self.is_ready = False
         self._begin(log, stop)
 
@@ -86,6 +85,7 @@ class Conversation:
         self.log = log
         self.stop = stop
         self._output_room = self._limits.output_bytes
+        self._seen = 0
         self._is_called = False
         self._has_exited = False
         self._open: tuple[str, bytearray] | None = None

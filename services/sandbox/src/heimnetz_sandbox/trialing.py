@@ -45,7 +45,8 @@ MAX_EXAMPLES = 16
 MAX_SECONDS = 180.0
 MAX_TOUCHES = 300
 MAX_RESULT_CHARACTERS = 16 * 1024
-STORAGE_KEYS = 1000
+MAX_WALL_SECONDS = 60.0
+STORAGE_KEYS, STORAGE_BYTES = 1000, 4 << 20
 
 log = get_logger(__name__)
 
@@ -95,13 +96,17 @@ class _Memory:
             case "GET":
                 value = self._values.get(key)
                 return Answer(404) if value is None else Answer(200, value)
-            case "PUT" if len(self._values) < STORAGE_KEYS:
+            case "PUT" if self._has_room(body):
                 self._values[key] = body
                 return Answer(204)
             case "DELETE":
                 self._values.pop(key, None)
                 return Answer(204)
         return Answer(507, b"a trial has little room")
+
+    def _has_room(self, body: bytes) -> bool:
+        taken = sum(len(value) for value in self._values.values())
+        return len(self._values) < STORAGE_KEYS and taken + len(body) <= STORAGE_BYTES
 
 
 class _Nowhere:
@@ -206,8 +211,10 @@ class Trials:
             configuration = schema.complete(schema.join(example.configuration, dict(canaries)))
         except InvalidConfiguration as error:
             return Attempt(example.name, "refused", error.detail, 0.0)
-        program = installation.program
-        assert program is not None
+        assert installation.program is not None
+        limits = installation.program.limits
+        wall = min(limits.wall_seconds, MAX_WALL_SECONDS)
+        program = replace(installation.program, limits=replace(limits, wall_seconds=wall))
         files = [InputFile(name.rpartition("/")[2], package.files[name]) for name in example.files]
         task = Task(
             run=_run(installation),

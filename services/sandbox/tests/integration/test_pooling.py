@@ -130,6 +130,21 @@ def test_a_container_that_dies_while_it_waits_is_not_called(stand: Stand) -> Non
     assert stand.run("mortal")["outcome"] == "ok"
 
 
+def test_a_plugin_that_ends_while_it_waits_is_not_called(stand: Stand) -> None:
+    code = """
+import os, threading
+threading.Timer(3.0, os._exit, (3,)).start()
+
+def run(input, context): return {}
+"""
+    stand.install("leaver", code)
+    stand.run("leaver")
+    first = set(eventually_sync(lambda: waiting(stand, "leaver"), 20))
+    eventually_sync(lambda: not first & set(waiting(stand, "leaver")), 30)
+
+    assert stand.run("leaver")["outcome"] == "ok"
+
+
 @pytest.mark.attack(row=12, what="spinning while it waits")
 def test_a_plugin_that_works_while_it_waits_does_not_wait_long(stand: Stand) -> None:
     code = """

@@ -159,3 +159,57 @@ def test_no_bytes_break_the_reading_of_frames(data: bytes) -> None:
     except Violation:
         return
     assert isinstance(frame["type"], str)
+
+
+def seen(target: str, kind: str = "read") -> dict[str, Any]:
+    return {"type": "seen", "kind": kind, "target": target}
+
+
+async def test_what_a_plugin_touches_is_told_to_a_bound() -> None:
+    talk, told = Talk(), []
+    talk.talk.see = lambda kind, target: told.append((kind, target))
+
+    await talk.hear(READY, *(seen(f"/etc/{number}") for number in range(500)), RESULT, EXIT, END)
+
+    assert talk.talk.evidence.violation is None
+    assert told == [("read", f"/etc/{number}") for number in range(200)]
+
+
+@pytest.mark.parametrize(
+    "frame", [seen("x", "dream"), {"type": "seen"}, {**seen("x"), "target": 3}]
+)
+async def test_what_cannot_be_seen_ends_the_run(frame: dict[str, Any]) -> None:
+    talk = await Talk().hear(READY, frame)
+
+    assert talk.talk.evidence.violation is not None
+
+
+async def test_after_a_call_the_next_begins_with_nothing_of_the_last() -> None:
+    talk = Talk()
+    for frame in (READY, RESULT, EXIT, *file("a.txt"), END, READY, RESULT, EXIT, END):
+        talk.reader.feed_data(encode(frame))
+    talk.reader.feed_eof()
+    await talk.talk.load({})
+    await talk.talk.call({})
+    first = talk.talk.evidence
+    log = Log(LIMITS.log_bytes, Masker([]))
+
+    await talk.talk.renew(log, lambda _outcome, _reason: None)
+    assert talk.talk.is_waiting
+    await talk.talk.call({})
+
+    assert first.is_undisturbed
+    assert [file.name for file in first.files] == ["a.txt"]
+    assert talk.talk.evidence.files == []
+    assert talk.talk.evidence.result == "1"
+
+
+async def test_a_runner_that_goes_on_after_its_end_is_not_taken_again() -> None:
+    talk = Talk()
+    for frame in (READY, RESULT, EXIT, END, RESULT):
+        talk.reader.feed_data(encode(frame))
+    await talk.talk.load({})
+    await talk.talk.call({})
+
+    with pytest.raises(Violation):
+        await talk.talk.renew(talk.log, lambda _outcome, _reason: None)

@@ -50,6 +50,12 @@ def search(
         note(f"there are more than {limit}; pass --limit")
 
 
+FRESH = {
+    "container": "a container of its own",
+    "process": "a process of its own, in a container that stays",
+}
+
+
 def show_version(plugin: PluginAtVersion, as_json: Json = False) -> None:
     """Show a version: what it is, what it may do, what its audit said."""
     with open_client() as client:
@@ -69,6 +75,8 @@ def show_version(plugin: PluginAtVersion, as_json: Json = False) -> None:
             "publisher": version.publisher,
             "published": when(version.published_at),
             "licence": manifest.get("licence"),
+            "each call": FRESH.get(str(manifest.get("fresh")), FRESH["container"]),
+            "started by": ", ".join(_triggers(manifest.get("triggers"))) or "nothing",
             "size": size(version.size_bytes),
             "sha256": version.sha256,
         }
@@ -78,6 +86,15 @@ def show_version(plugin: PluginAtVersion, as_json: Json = False) -> None:
     asked = permission_lines(manifest.get("permissions"))
     for line in asked or ["nothing outside its container"]:
         show(f"  {line}")
+
+
+def _triggers(triggers: object) -> list[str]:
+    if not isinstance(triggers, dict):
+        return ["people and programs"]
+    cron, events = triggers.get("cron") or [], triggers.get("events") or []
+    schedules = [f"schedule {one.get('schedule')} {one.get('time_zone', 'UTC')}" for one in cron]
+    people = ["people and programs"] if triggers.get("http", True) else []
+    return [*people, *schedules, *(f"event {name}" for name in events)]
 
 
 def audit_line(version: "Version") -> str:

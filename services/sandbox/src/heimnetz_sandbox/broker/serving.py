@@ -10,7 +10,6 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,13 +22,10 @@ from heimnetz_sandbox import metrics
 from heimnetz_sandbox.broker import answering, hello
 from heimnetz_sandbox.broker.answering import MAX_BODY_BYTES, Answer, Answering
 from heimnetz_sandbox.broker.rules import Refused, Rules, Target, parse
+from heimnetz_sandbox.broker.talking import CHUNK_BYTES, Pipes, Talk
 
-HEAD_SECONDS = 10.0
 CONNECT_SECONDS = 10.0
-IDLE_SECONDS = 60.0
-MAX_HEAD_BYTES = 16 * 1024
-HEAD_CHUNK_BYTES = 4 * 1024
-CHUNK_BYTES = 64 * 1024
+OVERLAP_BYTES = 256
 # Connections beyond the cap, as a factor, that are told why and not only closed.
 PATIENCE = 4
 STATUS = {
@@ -40,10 +36,6 @@ STATUS = {
     "unreachable": 502,
     "capped": 429,
 }
-_HOP_BY_HOP = frozenset(
-    b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer "
-    b"transfer-encoding upgrade".split()
-)
 
 log = get_logger(__name__)
 
@@ -123,7 +115,7 @@ class Broker:
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        talk = _Talk(reader, writer)
+        talk = Talk(reader, writer)
         wanted = "a connection"
         try:
             request = await talk.read_head()
@@ -147,7 +139,7 @@ class Broker:
             await talk.refuse(STATUS[refusal.verdict], str(refusal))
             return
         self._count("allowed", wanted)
-        pipes = _Pipes(reader, writer, *upstream, self._take)
+        pipes = Pipes(reader, writer, *upstream, self._take)
         try:
             if request.method == b"CONNECT":
                 await talk.accept()
@@ -162,7 +154,7 @@ class Broker:
     async def _swallow(
         self,
         sink: Callable[[str, bytes], None],
-        talk: "_Talk",
+        talk: Talk,
         request: h11.Request,
         target: Target,
     ) -> None:
@@ -186,9 +178,11 @@ class Broker:
             return
         while data := await talk.read_more():
             self._take(len(data), "sent")
-            sink(str(target), data)
+            # What is looked for may come in two pieces.
+            sink(str(target), heard[-OVERLAP_BYTES:] + data)
+            heard = data
 
-    async def _answer(self, own: Answering, talk: "_Talk", request: h11.Request) -> None:
+    async def _answer(self, own: Answering, talk: Talk, request: h11.Request) -> None:
         """What is asked of the broker itself."""
         body = await talk.read_body(MAX_BODY_BYTES)
         if body is None:
@@ -288,203 +282,3 @@ def _check_name(target: Target, data: bytes) -> bool:
     if name != (target.host if target.address is None else None):
         raise Refused("wrong_name", f"TLS asks for {str(name)[:100]!a}, the connection {target}")
     return True
-
-
-class _Talk:
-    """The plugin's side, as an HTTP server sees it."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
-
-    async def read_head(self) -> h11.Request:
-        """Raises: Refused, EOFError, TimeoutError."""
-        try:
-            async with asyncio.timeout(HEAD_SECONDS):
-                while (event := self._http.next_event()) is h11.NEED_DATA:
-                    await self._feed(HEAD_CHUNK_BYTES)
-        except h11.RemoteProtocolError as error:
-            raise Refused("malformed", f"no request that can be read: {error}") from error
-        if isinstance(event, h11.Request):
-            self._check_body(event)
-            return event
-        raise EOFError
-
-    def _check_body(self, request: h11.Request) -> None:
-        """Raises: Refused."""
-        if request.method == b"CONNECT":
-            try:
-                is_bare = isinstance(self._http.next_event(), h11.EndOfMessage)
-            except h11.RemoteProtocolError:
-                is_bare = False
-            if not is_bare:
-                raise Refused("malformed", "CONNECT has no body")
-
-    async def _feed(self, most: int = CHUNK_BYTES) -> None:
-        data = await self._reader.read(most)
-        if not data and self._http.their_state is h11.IDLE:
-            raise EOFError
-        self._http.receive_data(data)
-
-    async def accept(self) -> None:
-        answer = self._http.send(h11.Response(status_code=200, headers=[], reason=b"Connected"))
-        await self._write(answer)
-
-    async def read_more(self) -> bytes:
-        """Raises: TimeoutError."""
-        async with asyncio.timeout(HEAD_SECONDS):
-            return await self._reader.read(CHUNK_BYTES)
-
-    def unread(self) -> bytes:
-        return bytes(self._http.trailing_data[0])
-
-    async def read_body(self, most: int) -> bytes | None:
-        """None where it is longer. Raises: Refused, TimeoutError."""
-        body = bytearray()
-        try:
-            async with asyncio.timeout(HEAD_SECONDS):
-                while len(body) <= most:
-                    event = self._http.next_event()
-                    if event is h11.NEED_DATA:
-                        await self._feed()
-                    elif isinstance(event, h11.Data):
-                        body += event.data
-                    else:
-                        return bytes(body)
-        except h11.RemoteProtocolError as error:
-            raise Refused("malformed", f"a body that cannot be read: {error}") from error
-        return None
-
-    async def refuse(self, status: int, text: str) -> None:
-        text = f"Heimnetz refuses this connection: {text}\n"
-        await self.answer(Answer(status, text.encode()))
-
-    async def answer(self, answer: Answer) -> None:
-        headers = [
-            ("content-type", "text/plain; charset=utf-8"),
-            ("content-length", str(len(answer.body))),
-            ("connection", "close"),
-        ]
-        with suppress(h11.LocalProtocolError):
-            head = self._http.send(h11.Response(status_code=answer.status, headers=headers))
-            end = self._http.send(h11.Data(data=answer.body)) if answer.body else b""
-            await self._write((head or b"") + (end or b""))
-
-    async def pass_on(self, request: h11.Request, target: Target, pipes: "_Pipes") -> None:
-        """One request, rewritten for the server, and its answer; then the connection closes.
-
-        Raises: Refused.
-        """
-        parts = urlsplit(request.target.decode("ascii"))
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        kept = [pair for pair in request.headers if pair[0] not in _HOP_BY_HOP]
-        chunked = any(name == b"transfer-encoding" for name, _ in request.headers)
-        if chunked:
-            kept.append((b"transfer-encoding", b"chunked"))
-        kept.append((b"connection", b"close"))
-        server = h11.Connection(h11.CLIENT)
-        await pipes.send(
-            server.send(h11.Request(method=request.method, target=path, headers=kept)) or b""
-        )
-        answering = asyncio.create_task(pipes.receive_all())
-        try:
-            while True:
-                event = self._http.next_event()
-                if event is h11.NEED_DATA:
-                    async with asyncio.timeout(IDLE_SECONDS):
-                        await self._feed()
-                elif isinstance(event, h11.Data | h11.EndOfMessage):
-                    await pipes.send(server.send(event) or b"")
-                    if isinstance(event, h11.EndOfMessage):
-                        break
-                else:
-                    return
-            await answering
-        except h11.RemoteProtocolError as error:
-            raise Refused("malformed", f"{target}: a body that cannot be read") from error
-        finally:
-            answering.cancel()
-
-    async def _write(self, data: bytes | None) -> None:
-        self._writer.write(data or b"")
-        async with asyncio.timeout(IDLE_SECONDS):
-            await self._writer.drain()
-
-
-class _Pipes:
-    """Bytes between the plugin and a server; `take` counts them, and ends what is too much."""
-
-    def __init__(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        server_reader: asyncio.StreamReader,
-        server_writer: asyncio.StreamWriter,
-        take: Callable[[int, str], None],
-    ) -> None:
-        self._reader, self._writer = reader, writer
-        self._server_reader, self._server_writer = server_reader, server_writer
-        self._take = take
-        self._last = asyncio.get_running_loop().time()
-
-    async def send(self, data: bytes) -> None:
-        """Raises: Refused."""
-        self._take(len(data), "sent")
-        self._server_writer.write(data)
-        async with asyncio.timeout(IDLE_SECONDS):
-            await self._server_writer.drain()
-
-    async def receive_all(self) -> None:
-        """Until the server has said everything. Raises: Refused."""
-        while data := await self._read(self._server_reader):
-            self._take(len(data), "received")
-            self._writer.write(data)
-            async with asyncio.timeout(IDLE_SECONDS):
-                await self._writer.drain()
-
-    async def tunnel(self, first: bytes, is_in_order: Callable[[bytes], bool]) -> None:
-        """Both ways until both have ended. Raises: Refused, TimeoutError, OSError."""
-        ways = {
-            asyncio.create_task(self._receive_and_close()),
-            asyncio.create_task(self._send_all(first, is_in_order)),
-        }
-        try:
-            done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_EXCEPTION)
-            for way in done:
-                way.result()
-        finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
-
-    async def _receive_and_close(self) -> None:
-        await self.receive_all()
-        self._writer.write_eof()
-
-    async def _send_all(self, first: bytes, is_in_order: Callable[[bytes], bool]) -> None:
-        data = first or await self._read(self._reader)
-        while data and not is_in_order(data):
-            more = await self._read(self._reader)
-            if not more:
-                break
-            data += more
-        while data:
-            await self.send(data)
-            data = await self._read(self._reader)
-        with suppress(OSError):
-            self._server_writer.write_eof()
-
-    async def _read(self, reader: asyncio.StreamReader) -> bytes:
-        """Raises: TimeoutError, when nothing came from either side."""
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                async with asyncio.timeout(IDLE_SECONDS):
-                    data = await reader.read(CHUNK_BYTES)
-            except TimeoutError:
-                if loop.time() - self._last > IDLE_SECONDS:
-                    raise
-            else:
-                self._last = loop.time()
-                return data
