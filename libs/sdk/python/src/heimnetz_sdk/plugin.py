@@ -59,6 +59,20 @@ class Context(Protocol):
     def trace_id(self) -> str:
         """32 hexadecimal digits; the same trace reaches from the gateway to this run's log."""
 
+    def publish(self, event: str, data: Mapping[str, Any]) -> None:
+        """Announce an event of a type that the plugin may publish; whoever listens for it is run.
+
+        Raises: PermissionError without the grant, ValueError beyond 64 KiB, ConnectionError beyond
+        100 events of a run.
+        """
+
+    def call(self, plugin: str, input: Input | None = None) -> Any:  # noqa: A002
+        """The result of another plugin that this one may call.
+
+        Raises: PermissionError without the grant; an error with `outcome`, when that run failed;
+        ValueError, when calls go too deep.
+        """
+
     def log(self, message: str, /) -> None:
         """Add a line to the run's log, which is capped (256 KiB unless the manifest asks)."""
 

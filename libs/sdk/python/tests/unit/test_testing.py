@@ -343,3 +343,47 @@ def test_a_secret_that_gets_out_is_found(project: Project, leak: str, place: str
     """
 
     project(tests, code).assert_outcomes(passed=1)
+
+
+OTHERS = MANIFEST.replace(
+    "  storage:",
+    "  publish: [{event: price.changed.v1, reason: r}]\n"
+    "  call: [{plugin: log-digest, reason: r}]\n  storage:",
+)
+
+
+def test_events_and_calls_are_heard_and_answered_within_the_grants(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "MANIFEST", OTHERS)
+    code = """
+        def run(input, context):
+            context.publish(input.get("event", "price.changed.v1"), {"price": 3})
+            return context.call(input.get("plugin", "log-digest"), {"top": 3})
+    """
+    tests = """
+        import pytest
+
+        def test_it(plugin):
+            plugin.others.answer("log-digest", ["a"])
+            run = plugin.run()
+            assert run.result == ["a"]
+            assert run.events == [("price.changed.v1", {"price": 3})]
+            assert {"publish:price.changed.v1", "call:log-digest"} <= run.used
+
+        @pytest.mark.parametrize("given", [{"event": "other.v1"}, {"plugin": "other"}])
+        def test_without_a_grant(plugin, given):
+            with pytest.raises(PermissionError):
+                plugin.run(given)
+
+        def test_a_call_that_fails(plugin):
+            plugin.others.answer("log-digest", ConnectionError("later"))
+            with pytest.raises(ConnectionError, match="later"):
+                plugin.run()
+
+        def test_a_call_without_an_answer(plugin):
+            with pytest.raises(AssertionError, match="others.answer"):
+                plugin.run()
+    """
+
+    project(tests, code).assert_outcomes(passed=5)

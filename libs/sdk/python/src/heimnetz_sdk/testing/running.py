@@ -14,6 +14,7 @@ from typing import Any
 from heimnetz_manifest import MANIFEST_NAME, Grants, Manifest, parse_manifest
 from heimnetz_sdk.testing.clock import Clock
 from heimnetz_sdk.testing.network import Network
+from heimnetz_sdk.testing.others import Others
 from heimnetz_sdk.testing.storing import MemoryStorage
 
 
@@ -25,8 +26,9 @@ class Run:
     and was not granted, in order.
     """
 
-    result: dict[str, Any]
+    result: Any
     log: list[str]
+    events: list[tuple[str, dict[str, Any]]]
     files: Mapping[str, Path]
     granted: frozenset[str]
     used: frozenset[str]
@@ -61,6 +63,7 @@ class Plugin:
         self.network = network
         self.clock = clock
         self.storage = MemoryStorage()
+        self.others = Others()
         self._work = work
         self._runs = 0
 
@@ -84,7 +87,7 @@ class Plugin:
         raises is raised.
 
         Raises: InvalidConfiguration, NotAsked, TypeError and ValueError for a result that is no
-        JSON object, OverflowError for one that is too large.
+        JSON, OverflowError for one that is too large.
         """
         manifest = self.manifest
         schema = manifest.configuration_schema
@@ -93,6 +96,7 @@ class Plugin:
         granted = Grants.all_of(asked) if grants is None else Grants.of(asked, grants)
         self.storage.begin(granted.storage_bytes)
         self.network.allow(str(to) for to in granted.network)
+        self.others.begin(granted)
         log: list[str] = []
         folder = self._folder()
         context = SimpleNamespace(
@@ -100,6 +104,8 @@ class Plugin:
             files=_placed(files or {}, folder / "in"),
             out=folder / "out",
             storage=self.storage,
+            publish=self.others.publish,
+            call=self.others.call,
             run_id=f"run-{self._runs}",
             trace_id=f"{self._runs:032x}",
             log=lambda message, /: log.append(str(message)),
@@ -118,6 +124,7 @@ class Plugin:
         return Run(
             result=result,
             log=log,
+            events=self.others.events,
             files={path.name: path for path in sorted(context.out.iterdir()) if path.is_file()},
             granted=frozenset(granted),
             used=frozenset(self._used(granted)),
@@ -134,10 +141,9 @@ class Plugin:
         files = {Path(path).name: self.root / path for path in example.files}
         run = self.run(example.input, config=example.configuration, files=files)
         for key, value in (example.output or {}).items():
-            if run.result.get(key) != value:
-                raise AssertionError(
-                    f"example {name}: {key} is {run.result.get(key)!r}, not {value!r}"
-                )
+            found = run.result.get(key) if isinstance(run.result, dict) else run.result
+            if found != value:
+                raise AssertionError(f"example {name}: {key} is {found!r}, not {value!r}")
         return run
 
     def _folder(self) -> Path:
@@ -151,23 +157,22 @@ class Plugin:
         module, _, name = self.manifest.entry_point.partition(":")
         return getattr(importlib.import_module(module), name)
 
-    def _checked(self, result: Any) -> dict[str, Any]:
+    def _checked(self, result: Any) -> Any:
         text = json.dumps(result, ensure_ascii=False, allow_nan=False)
         limit = self.manifest.limits.result_bytes
         if len(text) > limit:
             raise OverflowError(f"the result has {len(text):,} bytes, more than {limit:,}")
-        read = json.loads(text)
-        if not isinstance(read, dict):
-            raise TypeError(f"the result is a JSON object, not {type(result).__name__}")
-        return read
+        return json.loads(text)
 
     def _used(self, granted: Grants) -> Iterator[str]:
         yield from self.network.used
+        yield from self.others.used
         if self.storage.is_used:
             yield f"storage:{granted.storage_bytes}"
 
     def _refused(self) -> Iterator[str]:
         yield from self.network.refused
+        yield from self.others.refused
         if self.storage.is_refused:
             yield "storage"
 
