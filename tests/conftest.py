@@ -91,11 +91,6 @@ class Stack:
         text = self.call("docker", "compose", "logs", "--no-log-prefix", service).out
         return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
-    def lines(self, container: str) -> list[dict[str, Any]]:
-        """As `logs`, of one of several containers of a service."""
-        text = self.call("docker", "logs", container).out
-        return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-
 
 def eventually(find: Callable[[], Any], *, within_seconds: float, what: str) -> Any:
     """Polls until there is an answer that is not empty."""
