@@ -15,7 +15,7 @@ from heimnetz_common.telemetry import traced
 from heimnetz_sandbox import ending, metrics
 from heimnetz_sandbox.asking import announce
 from heimnetz_sandbox.chambers import Chamber, Place
-from heimnetz_sandbox.errors import CannotPrepare, EngineDown, ImageMissing
+from heimnetz_sandbox.errors import CannotPrepare, EngineAway, EngineDown, ImageMissing
 from heimnetz_sandbox.model import Evidence, Installation, Outcome, Request, Run, judge
 from heimnetz_sandbox.pooling import Pool
 from heimnetz_sandbox.preparing import Preparer, secrets_of
@@ -275,7 +275,11 @@ class Dispatcher:
         self._executions[run.id] = execution
         writer = LogWriter(self._database, run.id)
         try:
-            evidence = await execution.run(announce, writer.flush, warm)
+            try:
+                evidence = await execution.run(announce, writer.flush, warm)
+            except EngineAway as error:
+                await self._try_later(run, error)
+                return
             outcome, reason = judge(evidence)
             if outcome is not Outcome.OK:
                 execution.log.say(f"{outcome}: {reason}")

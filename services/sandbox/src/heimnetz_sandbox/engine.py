@@ -14,7 +14,7 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from requests.exceptions import RequestException
 
 from heimnetz_sandbox.containers import OWNER, OWNER_LABEL, STACK_LABEL
-from heimnetz_sandbox.errors import EngineDown, ImageMissing
+from heimnetz_sandbox.errors import EngineAway, EngineDown, ImageMissing
 
 TIMEOUT_SECONDS = 30
 _IMAGE_MEMORY_SECONDS = 60
@@ -148,4 +148,4 @@ class Engine:
             raise EngineDown(f"the engine refused: {str(error.explanation)[:300]}") from error
         except (DockerException, RequestException, OSError) as error:
             self._client = None
-            raise EngineDown(f"the engine does not answer ({type(error).__name__})") from error
+            raise EngineAway(f"the engine does not answer ({type(error).__name__})") from error

@@ -78,6 +78,10 @@ class EngineDown(HeimnetzError):
     title = "The container engine does not work"
 
 
+class EngineAway(EngineDown):
+    """It cannot be reached at all; what was asked for may be asked for again."""
+
+
 class ImageMissing(EngineDown):
     kind = "image-missing"
     title = "The runtime image is not there"

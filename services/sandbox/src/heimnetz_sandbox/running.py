@@ -10,7 +10,7 @@ from heimnetz_sandbox import cgroups, metrics
 from heimnetz_sandbox.chambers import Chamber, EndedEarly, Place
 from heimnetz_sandbox.conversing import Violation
 from heimnetz_sandbox.engine import Ending
-from heimnetz_sandbox.errors import EngineDown, ImageMissing
+from heimnetz_sandbox.errors import EngineAway, EngineDown, ImageMissing
 from heimnetz_sandbox.model import Evidence, InputFile, Installation, Outcome, Program, Run
 from heimnetz_sandbox.recording import Log, Masker, safe_reason
 
@@ -52,6 +52,7 @@ class Execution:
         # What a chamber used while it loaded and waited, or for an earlier run, is not this run's.
         self._before = cgroups.NOTHING
         self._is_first = True
+        self._has_begun = False
 
     def stop(self, outcome: Outcome, reason: str) -> None:
         if self.evidence.stopped_by is None:
@@ -71,6 +72,8 @@ class Execution:
         """What was seen of the run; `announce` is awaited once its container has started.
 
         A chamber that waited is the caller's to close; one that is made here is gone afterwards.
+
+        Raises: EngineAway before the container has started; the plugin's code has not run.
         """
         flushing = asyncio.create_task(_repeat(FLUSH_SECONDS, lambda: flush(self.log)))
         try:
@@ -81,6 +84,8 @@ class Execution:
         except ImageMissing as error:
             self.stop(Outcome.IMAGE_UNAVAILABLE, error.detail)
         except EngineDown as error:
+            if isinstance(error, EngineAway) and not self._has_begun:
+                raise
             self.stop(Outcome.ENGINE_ERROR, error.detail)
         except EndedEarly as error:
             self._take_ending(error.ending)
@@ -100,15 +105,20 @@ class Execution:
         if self._group is not None:
             self._before = self._group.read() or cgroups.NOTHING
         self._is_first = not chamber.is_reused
+        self._has_begun = True
         await announce()
         if self._task.files:
             await asyncio.to_thread(chamber.put, self._task.files)
         await self._call(chamber)
 
     async def _make(self, announce: Callable[[], Awaitable[None]]) -> None:
+        async def begin() -> None:
+            self._has_begun = True
+            await announce()
+
         chamber = Chamber(self._place, self._task.run.id, "run", self._task.installation)
         try:
-            await chamber.open(self._task.files, announce=announce, stopped=self._stopped)
+            await chamber.open(self._task.files, announce=begin, stopped=self._stopped)
             self._adopt(chamber)
             await self._call(chamber)
         finally:

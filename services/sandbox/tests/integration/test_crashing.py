@@ -96,12 +96,17 @@ def test_runs_under_way_are_interrupted_when_the_sandbox_is_stopped(
         assert stand.get_run(run_id, 0)["outcome"] == "interrupted"
 
 
+@pytest.mark.parametrize("is_busy", [False, True], ids=["idle", "while another run is under way"])
 def test_the_queue_is_kept_while_the_engine_is_away(
-    place: Path, postgres_url: str, key_ring: KeyRing
+    place: Path, postgres_url: str, key_ring: KeyRing, is_busy: bool
 ) -> None:
     with standing(place, postgres_url, key_ring) as stand:
         stand.install("waiter", "def run(input, context): return {}")
+        stand.install("busy", "import time\ndef run(input, context): time.sleep(60)")
         stand.run("waiter")
+        if is_busy:
+            busy = stand.ask("busy").json()["id"]
+            eventually_sync(lambda: stand.get_run(busy, 0)["started_at"], 15)
         away = stand.socket.rename(stand.socket.with_name("away.sock"))
         eventually_sync(lambda: not stand.is_ready(), 15)
 
