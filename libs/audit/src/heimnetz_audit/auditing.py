@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from typing import Final
 
-from heimnetz_audit import checks, inferring, judging
+from heimnetz_audit import checks, inferring, judging, pinning
 from heimnetz_audit.examining import Desk, Examiner, Memory, Outcome, digests, keep_best, keys
 from heimnetz_audit.model import DeclaredPermissions, Package, Report, SourceTree, grade, score
 from heimnetz_audit.reading import is_python
@@ -32,8 +32,10 @@ def audit(
     names = sorted(tree.files)
     python = tuple(name for name in names if _is_python(tree, name))
     outcomes = _examine(tree, python, memory, processes)
+    pinned = pinning.read(tree)
+    package = Package(tree=tree, python_files=python, pinned=pinned)
     desk = Desk()
-    desk.ask_package(Package(tree=tree, python_files=python), source_only=source_only)
+    desk.ask_package(package, source_only=source_only)
     scripts = examine_scripts(tree, desk.add)
     reach = inferring.Reach()
     for outcome in outcomes:
@@ -59,6 +61,7 @@ def audit(
         engine_version=ENGINE_VERSION,
         files=len(names),
         lines=scripts.lines + sum(outcome.lines for outcome in outcomes),
+        pinned=pinned,
     )
 
 

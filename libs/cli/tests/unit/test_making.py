@@ -87,6 +87,15 @@ def test_an_audit_without_findings_is_exit_code_0(heimnetz: Heimnetz, tmp_path: 
     assert json.loads(said.out)["grade"] == "A"
 
 
+def test_an_audit_prints_what_a_plugin_is_made_of(heimnetz: Heimnetz, tmp_path: Path) -> None:
+    said = heimnetz("audit", make_plugin(tmp_path / "tiny"), "--format", "cyclonedx")
+
+    document = json.loads(said.out)
+    assert said.code == 0
+    assert document["specVersion"] == "1.6"
+    assert document["metadata"]["component"]["name"] == "tiny"
+
+
 def test_an_audit_fails_on_the_severity_asked_for(heimnetz: Heimnetz, tmp_path: Path) -> None:
     bad = tmp_path / "bad.py"
     bad.write_text(

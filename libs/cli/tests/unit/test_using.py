@@ -152,6 +152,25 @@ def test_a_version_is_shown_with_what_starts_it_and_what_each_call_gets(
     assert "people" not in said.out
 
 
+@pytest.mark.parametrize("named", [["p@1.0.0"], ["p", "1.0.0"], ["p"]])
+def test_the_parts_of_a_version_are_printed_as_they_are_kept(
+    platform: Any, heimnetz: Heimnetz, named: list[str]
+) -> None:
+    kept = '{"bomFormat": "CycloneDX"}'
+    platform.on(f"GET {REGISTRY}/plugins/p", {"plugin": "p", "latest": "1.0.0"})
+    platform.on("GET /api/auditor/v1/audits/p/1.0.0", httpx.Response(200, text=kept))
+
+    said = heimnetz("sbom", *named)
+
+    assert said.code == 0, said.err
+    assert said.out == f"{kept}\n"
+    assert platform.requests[-1].url.params["format"] == "cyclonedx"
+
+
+def test_two_versions_at_once_have_no_parts(platform: Any, heimnetz: Heimnetz) -> None:
+    assert heimnetz("sbom", "p@1.0.0", "1.0.1").code == 2
+
+
 def test_an_installation_waits_for_the_audit_that_is_under_way(
     platform: Any, heimnetz: Heimnetz
 ) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from heimnetz_audit import ENGINE_VERSION, Report, reporters
-from heimnetz_audit.model import InferredPermissions, Severity, Unknown
+from heimnetz_audit.model import InferredPermissions, Pinned, Severity, Unknown
 from heimnetz_auditor import metrics, store
 from heimnetz_auditor.errors import AuditFailed
 from heimnetz_auditor.events import VersionAudited
@@ -97,7 +97,7 @@ class Auditing:
         except AuditFailed as error:
             log.warning("audit_failed", reason=error.detail, **about)
             metrics.FAILURES.inc()
-            answer = unknown(error.detail)
+            answer = unknown(error.detail, Pinned(name=request.plugin, version=request.version))
         await self._store(request, answer)
         metrics.DURATION.observe(time.monotonic() - started)
         log.info("audited", verdict=answer.verdict, score=answer.score, **about)
@@ -155,7 +155,7 @@ def announcement(request: Request, answer: Answer) -> VersionAudited:
     )
 
 
-def unknown(reason: str) -> Answer:
+def unknown(reason: str, pinned: Pinned) -> Answer:
     """The answer where the engine gave none: a person decides, and the report says why."""
     report = Report(
         findings=(),
@@ -168,6 +168,7 @@ def unknown(reason: str) -> Answer:
         engine_version=ENGINE_VERSION,
         files=0,
         lines=0,
+        pinned=pinned,
     )
     return Answer(
         engine_version=ENGINE_VERSION,

@@ -11,6 +11,16 @@ class AuditNotFound(NotFound):
         super().__init__(f"{plugin} {version} has not been audited")
 
 
+class FormatNotKept(NotFound):
+    kind = "format-not-kept"
+    title = "The audit is older than this format"
+
+    def __init__(self, plugin: str, version: str, name: str) -> None:
+        super().__init__(
+            f"{plugin} {version} was audited by an engine that wrote no {name}; audit it again"
+        )
+
+
 class AuditFailed(HeimnetzError):
     """The engine gave no answer; the detail says why, and a person has to decide."""
 

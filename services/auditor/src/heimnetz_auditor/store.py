@@ -5,7 +5,7 @@ from datetime import datetime
 
 import asyncpg
 
-from heimnetz_auditor.errors import AuditNotFound
+from heimnetz_auditor.errors import AuditNotFound, FormatNotKept
 from heimnetz_auditor.model import Answer, Audit, Request, Verdict
 from heimnetz_common.database import Connection
 
@@ -146,26 +146,28 @@ async def put_reports(connection: Connection, audit_id: int, reports: Mapping[st
 
 
 async def get_report(connection: Connection, plugin: str, version: str, name: str) -> str:
-    """The latest report of a version in one format. Raises: AuditNotFound."""
-    body: str | None = await connection.fetchval(
+    """The latest report of a version in one format. Raises: AuditNotFound, FormatNotKept."""
+    row = await connection.fetchrow(
         """
-        SELECT body
-          FROM reports
-         WHERE format = $3
-           AND audit_id = (SELECT id
-                             FROM audits
-                            WHERE plugin = $1
-                              AND version = $2
-                            ORDER BY audited_at DESC, id DESC
-                            LIMIT 1)
+        SELECT reports.body
+          FROM (SELECT id
+                  FROM audits
+                 WHERE plugin = $1
+                   AND version = $2
+                 ORDER BY audited_at DESC, id DESC
+                 LIMIT 1) AS latest
+          LEFT JOIN reports ON reports.audit_id = latest.id
+                           AND reports.format = $3
         """,
         plugin,
         version,
         name,
     )
-    if body is None:
+    if row is None:
         raise AuditNotFound(plugin, version)
-    return body
+    if row["body"] is None:
+        raise FormatNotKept(plugin, version, name)
+    return str(row["body"])
 
 
 async def list_audits(

@@ -11,6 +11,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from heimnetz_audit import reporters
 from heimnetz_auditor import store
 from heimnetz_auditor.api import audits
 from heimnetz_auditor.auditing import Auditing
@@ -187,7 +188,7 @@ async def test_a_second_audit_by_the_same_engine_replaces_the_first(
 
     async with house.database.connection() as connection:
         assert await connection.fetchval("SELECT count(*) FROM audits") == 1
-        assert await connection.fetchval("SELECT count(*) FROM reports") == 5
+        assert await connection.fetchval("SELECT count(*) FROM reports") == len(reporters.ALL)
     assert len(await house.announced()) == 2
 
 
@@ -230,7 +231,9 @@ async def test_an_engine_that_fails_is_for_a_person_and_the_report_says_why(
     assert event["data"]["verdict"] == "review"
     async with house.database.connection() as connection:
         report = json.loads(await store.get_report(connection, "adder", "1.0.0", "json"))
+        parts = json.loads(await store.get_report(connection, "adder", "1.0.0", "cyclonedx"))
     assert report["unknowns"][0]["check"] == "audit"
+    assert parts["compositions"][0]["aggregate"] == "unknown"
 
 
 async def test_a_registry_that_is_away_only_delays_the_audit(
@@ -333,6 +336,7 @@ async def client(house: House, key_ring: KeyRing) -> AsyncIterator[httpx.AsyncCl
         ("sarif", "application/sarif+json", "{"),
         ("markdown", "text/markdown; charset=utf-8", "#"),
         ("text", "text/plain; charset=utf-8", ""),
+        ("cyclonedx", "application/vnd.cyclonedx+json; version=1.6", '{\n  "$schema"'),
     ],
 )
 async def test_a_report_is_served_in_each_format(
@@ -368,6 +372,22 @@ async def test_a_version_without_an_audit_is_not_found(
 
     assert response.status_code == 404
     assert response.json()["type"].endswith("/audit-not-found")
+
+
+async def test_a_format_that_an_earlier_engine_did_not_write_is_named(
+    house: House, client: httpx.AsyncClient, package: Package, key_ring: KeyRing
+) -> None:
+    await house.submit("adder", package("adder", HARMLESS))
+    await house.auditing.work()
+    async with house.database.transaction() as connection:
+        await connection.execute("DELETE FROM reports WHERE format = 'cyclonedx'")
+
+    response = await client.get(
+        "/v1/audits/adder/1.0.0?format=cyclonedx", headers=key_ring.user("auditor", "viewer")
+    )
+
+    assert response.status_code == 404
+    assert response.json()["type"].endswith("/format-not-kept")
 
 
 async def test_pages_of_audits_follow_each_other(

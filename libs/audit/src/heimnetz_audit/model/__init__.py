@@ -3,6 +3,7 @@
 from heimnetz_audit.model.checks import Check, Hit, Package
 from heimnetz_audit.model.code import PythonModule
 from heimnetz_audit.model.findings import Confidence, Finding, Severity, Step, Unknown
+from heimnetz_audit.model.pinned import Dependency, Pinned
 from heimnetz_audit.model.points import grade, score
 from heimnetz_audit.model.report import (
     DeclaredPermissions,
@@ -20,11 +21,13 @@ __all__ = [
     "Confidence",
     "DeclaredPermissions",
     "Deduction",
+    "Dependency",
     "Finding",
     "Hit",
     "InferredPermissions",
     "Package",
     "PermissionDifference",
+    "Pinned",
     "PythonModule",
     "Report",
     "Severity",

@@ -6,6 +6,7 @@ from typing import Final
 
 from heimnetz_audit.model.code import PythonModule
 from heimnetz_audit.model.findings import Confidence, Severity
+from heimnetz_audit.model.pinned import Pinned
 from heimnetz_audit.model.tree import SourceTree
 from heimnetz_audit.model.values import Call, Taint
 
@@ -39,6 +40,7 @@ class Package:
 
     tree: SourceTree
     python_files: tuple[str, ...] = ()
+    pinned: Pinned = field(default_factory=Pinned)
 
 
 TreeQuestion = Callable[[Package], Iterable[Hit]]

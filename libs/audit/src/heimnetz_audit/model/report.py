@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from heimnetz_audit.model.findings import Finding, Severity, Unknown
+from heimnetz_audit.model.pinned import Pinned
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Report:
     engine_version: str
     files: int
     lines: int
+    pinned: Pinned = field(default_factory=Pinned)
 
     def count(self, severity: Severity) -> int:
         return sum(finding.severity is severity for finding in self.findings)

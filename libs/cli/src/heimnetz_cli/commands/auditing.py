@@ -19,6 +19,7 @@ class Format(StrEnum):
     JSONL = "jsonl"
     SARIF = "sarif"
     MARKDOWN = "markdown"
+    CYCLONEDX = "cyclonedx"
 
 
 class Severity(StrEnum):
@@ -77,5 +78,6 @@ def add_to(app: typer.Typer) -> None:
         epilog=example(
             "heimnetz audit plugins/energy-report --fail-on medium",
             "heimnetz audit script.py --source-only --format jsonl",
+            "heimnetz audit plugins/energy-report --format cyclonedx",
         ),
     )(audit_path)

@@ -180,6 +180,22 @@ def report(
     show_report(text)
 
 
+def sbom(
+    plugin: PluginAtVersion,
+    version: Annotated[
+        str | None, typer.Argument(help="The same as PLUGIN@VERSION.", show_default=False)
+    ] = None,
+) -> None:
+    """Print what a version is made of: its dependencies with hashes, as CycloneDX 1.6."""
+    name, named = split(plugin)
+    if named and version and named != version:
+        raise Failure(f"{plugin} and {version} are two versions; name one")
+    with open_client() as client:
+        wanted = named or version or latest(client, name)
+        text = client.auditor.get_report(name, wanted, "cyclonedx")
+    show_report(text)
+
+
 def decide(
     plugin: PluginAtVersion,
     state: Annotated[
@@ -222,6 +238,9 @@ def add_to(app: typer.Typer) -> None:
     app.command(epilog=example("heimnetz versions energy-report --json"))(versions)
     app.command(epilog=example("heimnetz audits"))(audits)
     app.command(epilog=example("heimnetz report energy-report --format markdown"))(report)
+    app.command(epilog=example("heimnetz sbom energy-report", "heimnetz sbom energy-report 1.0.0"))(
+        sbom
+    )
     app.command(
         epilog=example('heimnetz decide web-probe@1.0.0 approved --reason "I read its code"')
     )(decide)

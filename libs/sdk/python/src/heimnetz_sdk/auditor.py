@@ -11,6 +11,7 @@ ACCEPT = {
     "sarif": "application/sarif+json",
     "markdown": "text/markdown",
     "text": "text/plain",
+    "cyclonedx": "application/vnd.cyclonedx+json",
 }
 
 
@@ -25,7 +26,7 @@ class Auditor:
         )
 
     def get_report(self, plugin: str, version: str, form: str = "json") -> str:
-        """The latest report, as it is kept; `form` is json, sarif, markdown or text."""
+        """The latest report, as it is kept; `form` is json, sarif, markdown, text or cyclonedx."""
         path = f"{BASE}/audits/{quote(plugin, safe='')}/{quote(version, safe='')}"
         return self._transport.request(
             "GET", path, query={"format": form}, headers={"Accept": f"{ACCEPT[form]}, */*;q=0.1"}

@@ -32,6 +32,7 @@ _MEDIA_TYPES = {
     ReportFormat.SARIF: "application/sarif+json",
     ReportFormat.MARKDOWN: "text/markdown; charset=utf-8",
     ReportFormat.TEXT: "text/plain; charset=utf-8",
+    ReportFormat.CYCLONEDX: "application/vnd.cyclonedx+json; version=1.6",
 }
 # Excerpts of hostile code: a browser must neither guess their type nor run them.
 _HEADERS = {"x-content-type-options": "nosniff", "content-security-policy": "default-src 'none'"}
@@ -64,7 +65,7 @@ def routes(database: Database, registry: ServiceClient) -> APIRouter:
         version: Version,
         form: Annotated[ReportFormat, Query(alias="format")] = ReportFormat.JSON,
     ) -> Response:
-        """The latest report, byte for byte as the engine wrote it."""
+        """The latest report, or the list of what is in the package, as the engine wrote it."""
         async with database.connection() as connection:
             body = await store.get_report(connection, plugin, version, form)
         return Response(body, media_type=_MEDIA_TYPES[form], headers=_HEADERS)

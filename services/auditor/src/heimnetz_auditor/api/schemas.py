@@ -18,6 +18,7 @@ class ReportFormat(StrEnum):
     SARIF = "sarif"
     MARKDOWN = "markdown"
     TEXT = "text"
+    CYCLONEDX = "cyclonedx"
 
 
 class AuditEntry(BaseModel):

@@ -1,0 +1,34 @@
+"""What a package says of itself, and the dependencies that its lock pins."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+#: `missing`: nobody says what the package needs. `none`: its manifest names no lock.
+LockState = Literal["missing", "none", "damaged", "whole"]
+
+
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
+class Dependency:
+    """One pinned distribution; `name` is normalised (PEP 503), `line` is 1-based.
+
+    `needed_by` holds normalised names, and `""` for the package itself; it is empty where the lock
+    does not tell.
+    """
+
+    name: str
+    version: str
+    hashes: tuple[str, ...]
+    needed_by: tuple[str, ...]
+    line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pinned:
+    """Texts are as the package wrote them, and empty where it says nothing."""
+
+    name: str = ""
+    version: str = ""
+    licence: str = ""
+    lock: str = ""
+    state: LockState = "missing"
+    dependencies: tuple[Dependency, ...] = ()
