@@ -92,28 +92,38 @@ class Consumers:
         durable = self._durable(subscription)
         await _ensure_consumer(stream, durable, subscription.data_type.type())
         pull = await stream.pull_subscribe_bind(consumer=durable, stream=STREAM)
+        waiting: list[Msg] = []
+        try:
+            while True:
+                await self._look_after(subscription, pull, waiting)
+        finally:
+            await _give_back(pull, waiting)
+
+    async def _look_after(
+        self,
+        subscription: Subscription,
+        pull: JetStreamContext.PullSubscription,
+        waiting: list[Msg],
+    ) -> None:
+        """What comes next, handled; `waiting` is what of it is not."""
         pending = CONSUMER_PENDING.labels(subscription.data_type.type())
-        while True:
-            try:
-                messages = await pull.fetch(FETCH, timeout=FETCH_SECONDS)
-            except TimeoutError:
-                messages = []
-            if not messages:
-                # Nothing came; a vanished consumer looks the same, so look.
-                info = await stream.consumer_info(STREAM, durable)
-                pending.set((info.num_pending or 0) + (info.num_ack_pending or 0))
-                continue
-            waiting = list(messages)
-            pending.set(len(waiting) + (waiting[-1].metadata.num_pending or 0))
-            heartbeat = asyncio.create_task(_keep_alive(waiting))
-            try:
-                if len(waiting) > 1 and await self._receive_together(subscription, messages):
-                    continue
-                while waiting:
-                    await self._receive(subscription, waiting[0])
-                    waiting.pop(0)
-            finally:
-                heartbeat.cancel()
+        try:
+            waiting += await pull.fetch(FETCH, timeout=FETCH_SECONDS)
+        except TimeoutError:
+            # Nothing came; a vanished consumer looks the same, so look.
+            info = await pull.consumer_info()
+            pending.set((info.num_pending or 0) + (info.num_ack_pending or 0))
+            return
+        pending.set(len(waiting) + (waiting[-1].metadata.num_pending or 0))
+        heartbeat = asyncio.create_task(_keep_alive(waiting))
+        try:
+            if len(waiting) > 1 and await self._receive_together(subscription, list(waiting)):
+                waiting.clear()
+            while waiting:
+                await self._receive(subscription, waiting[0])
+                waiting.pop(0)
+        finally:
+            heartbeat.cancel()
 
     async def _receive_together(self, subscription: Subscription, messages: list[Msg]) -> bool:
         """All in one transaction; False where one fails, so that each must be looked at alone.
@@ -358,6 +368,19 @@ async def _ensure_consumer(stream: JetStreamContext, durable: str, subject: str)
             max_ack_pending=FETCH * 10,
         ),
     )
+
+
+async def _give_back(pull: JetStreamContext.PullSubscription, waiting: Sequence[Msg]) -> None:
+    """What we have not handled, or have asked for, is somebody else's at once.
+
+    A request that nobody waits for any more would still be sent events, which then come to nobody
+    until `ACK_WAIT_SECONDS` are over.
+    """
+    with suppress(NatsError, OSError, TimeoutError):
+        await pull.unsubscribe()
+    for message in waiting:
+        with suppress(NatsError, OSError, TimeoutError):
+            await message.nak()
 
 
 async def _keep_alive(waiting: list[Msg]) -> None:

@@ -9,6 +9,7 @@ from uuid import uuid4
 import asyncpg
 import docker
 import pytest
+from nats.errors import Error as NatsError
 
 from heimnetz_common import consuming
 from heimnetz_common.bus import STREAM, Bus, ensure_stream
@@ -235,6 +236,41 @@ async def test_of_two_handlers_of_one_event_the_later_has_no_effect(
         await eventually(lambda: is_idle(own_bus, first, lit))
 
     assert await first.notes() == 1
+
+
+@pytest.mark.parametrize("is_busy", [False, True], ids=["waits", "handles one"])
+async def test_what_a_consumer_that_ends_leaves_is_another_s_at_once(
+    database: Database, own_bus: Bus, lit: type[Lit], is_busy: bool
+) -> None:
+    first = Notebook(database, own_bus, lit)
+    second = Notebook(database, own_bus, lit, first.service)
+    if is_busy:
+        first.work = asyncio.Event().wait
+    async with at_work(Relay(database, own_bus)):
+        async with at_work(first.consumers):
+            if is_busy:
+                await announce(database, lit, "hall")
+                await eventually(lambda: becomes(count_of(first.seen), 1))
+            else:
+                await eventually(lambda: waits(own_bus, first, lit))
+        async with at_work(second.consumers):
+            if not is_busy:
+                await announce(database, lit, "hall")
+            await eventually(lambda: becomes(second.notes(), 1))
+
+    assert second.seen == ["hall"]
+
+
+async def waits(bus: Bus, notebook: Notebook, lit: type[Lit]) -> bool:
+    """Whether the stream holds a request for the next events."""
+    durable = f"{notebook.service}-{lit.name.replace('.', '-')}"
+    with suppress(NatsError):
+        return bool((await bus.stream.consumer_info(STREAM, durable)).num_waiting)
+    return False
+
+
+async def count_of(items: list[str]) -> int:
+    return len(items)
 
 
 async def is_idle(bus: Bus, notebook: Notebook, lit: type[Lit]) -> bool:

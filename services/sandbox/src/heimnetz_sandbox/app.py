@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from fastapi import FastAPI
 
-from heimnetz_common.errors import Unavailable
+from heimnetz_common.errors import HeimnetzError, Unavailable
 from heimnetz_common.logs import get_logger
 from heimnetz_common.sealing import Sealer
 from heimnetz_common.service import Service
@@ -97,6 +97,7 @@ class Sandbox:
             limit=settings.queue_limit,
             plugin_limit=settings.plugin_queue_limit,
             wake=self._wake,
+            is_installed=self._is_installed,
             reserve=self._reserve,
         )
 
@@ -223,6 +224,14 @@ class Sandbox:
             # The builder writes as we do, so that we may rename and remove what it wrote.
             user=(os.getuid(), os.getgid()) if os.getuid() else (BUILDER_UID, BUILDER_UID),
         )
+
+    async def _is_installed(self, plugin: str) -> bool:
+        """As far as the registry can be asked."""
+        try:
+            await self._registry.get(f"/v1/installations/{plugin}")
+        except HeimnetzError:
+            return False
+        return True
 
     async def _check_engine(self) -> None:
         """Raises: EngineDown."""

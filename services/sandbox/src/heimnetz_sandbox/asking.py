@@ -1,7 +1,9 @@
 """Somebody asks for a run: checked, and queued for whoever has room."""
 
+import asyncio
 import hashlib
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -11,11 +13,15 @@ from heimnetz_common.database import Connection, Database
 from heimnetz_common.logs import get_logger
 from heimnetz_common.telemetry import Trace, current_trace
 from heimnetz_sandbox import metrics
-from heimnetz_sandbox.errors import KeyReused, NotCallable, QueueFull
+from heimnetz_sandbox.errors import KeyReused, NotCallable, PluginNotInstalled, QueueFull
 from heimnetz_sandbox.events import RunStarted
 from heimnetz_sandbox.model import Installation, Request, Run, Trigger, new_run_id
 from heimnetz_sandbox.store import installations, runs
 from heimnetz_sandbox.store.installations import Standing
+
+# How long an installation's event may take before a caller is told that there is none.
+HEAR_SECONDS = 5.0
+HEAR_POLL_SECONDS = 0.05
 
 log = get_logger(__name__)
 
@@ -44,9 +50,10 @@ class Direct(Protocol):
 
 
 class Queue:
-    """Bounded: a full queue says so, and when to come again. `wake` tells whoever has room.
+    """Bounded: a full queue says so, and when to come again.
 
-    A run that need not wait, since a container does, is recorded as running and never queued.
+    `wake` tells whoever has room; `is_installed` asks the registry. A run that need not wait, since
+    a container does, is recorded as running and never queued.
     """
 
     def __init__(
@@ -56,12 +63,14 @@ class Queue:
         limit: int,
         plugin_limit: int,
         wake: Callable[[], None],
+        is_installed: Callable[[str], Awaitable[bool]],
         reserve: Callable[[Installation, int], Direct | None] = lambda _, __: None,
     ) -> None:
         self._database = database
         self._limit = limit
         self._plugin_limit = plugin_limit
         self._wake = wake
+        self._is_installed = is_installed
         self._reserve = reserve
 
     async def ask(self, request: Request) -> Asked:
@@ -101,6 +110,23 @@ class Queue:
         else:
             self._wake()
         return asked
+
+    async def ask_patiently(self, request: Request) -> Asked:
+        """As `ask`. Whoever has just installed a plugin need not know that its event is on the way.
+
+        Raises: PluginNotInstalled, NotCallable, QueueFull, KeyReused.
+        """
+        deadline: float | None = None
+        while True:
+            try:
+                return await self.ask(request)
+            except PluginNotInstalled:
+                if deadline is None:
+                    is_coming = await self._is_installed(request.plugin)
+                    deadline = time.monotonic() + HEAR_SECONDS * is_coming
+                if time.monotonic() >= deadline:
+                    raise
+            await asyncio.sleep(HEAR_POLL_SECONDS)
 
     async def ask_for_slot(
         self, request: Request, schedule: str, slot_at: datetime, *, is_alone: bool = False

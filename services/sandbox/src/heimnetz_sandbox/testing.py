@@ -77,6 +77,8 @@ class Registry:
         self.packages: dict[tuple[str, str], bytes] = {}
         self.configurations: dict[str, Any] = {}
         self.asked: list[str] = []
+        # What it says so of, whether the sandbox has heard or not.
+        self.installed: set[str] = set()
         self.is_down = False
         stand_in = self
 
@@ -105,6 +107,8 @@ class Registry:
             return 503, b"{}"
         if path.endswith("/package") and (parts[3], parts[5]) in self.packages:
             return 200, self.packages[parts[3], parts[5]]
+        if path.startswith("/v1/installations/") and parts[-1] in self.installed:
+            return 200, b"{}"
         if len(parts) == 6 and (parts[3], parts[5]) in self.packages:
             data = self.packages[parts[3], parts[5]]
             return 200, orjson.dumps({"sha256": hashlib.sha256(data).hexdigest()})

@@ -29,6 +29,10 @@ def changed(version: str) -> InstallationChanged:
     return InstallationChanged(plugin="p", version=version, sha256="ab" * 32)
 
 
+async def nobody_is(_plugin: str) -> bool:
+    return False
+
+
 STORY = (
     changed("1.0.0"),
     changed("1.1.0"),
@@ -99,7 +103,7 @@ async def test_what_was_undone_before_it_arrives_stops_no_run(
 ) -> None:
     await tell(database, changed("1.0.0"), 5)
     await tell(database, VersionApproved(plugin="p", version="1.0.0"), 5)
-    queue = Queue(database, limit=10, plugin_limit=10, wake=lambda: None)
+    queue = Queue(database, limit=10, plugin_limit=10, wake=lambda: None, is_installed=nobody_is)
     asked = await queue.ask(Request(plugin="p", trigger=Trigger.HTTP, input=b"{}"))
 
     await tell(database, late, 1)

@@ -1,6 +1,7 @@
 """The HTTP edge: who may, what is refused, and what a client gets back."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -215,3 +216,13 @@ def test_a_schedule_runs_each_slot_once(stand: Stand) -> None:
     assert stand.get_run(run["id"])["result"] == {"by": "cron"}
     slots = stand.fetch("SELECT slot_at FROM cron_slots WHERE plugin = 'ticker'")
     assert len(runs()) <= len(slots)
+
+
+def test_a_plugin_whose_installation_is_on_its_way_is_waited_for(stand: Stand) -> None:
+    stand.registry.installed.add("late")
+    with ThreadPoolExecutor(1) as caller:
+        asked = caller.submit(stand.ask, "late", wait=30)
+        eventually_sync(lambda: "/v1/installations/late" in stand.registry.asked)
+        stand.install("late", "def run(input, context): return 1")
+
+    assert asked.result().json()["outcome"] == "ok"

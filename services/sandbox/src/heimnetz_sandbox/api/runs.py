@@ -65,7 +65,7 @@ def routes(database: Database, queue: Queue, watch: Watch, cancelling: Cancellin
     ) -> RunView:
         text, files = await requests.read(request)
         trace = current_trace()
-        asked = await queue.ask(
+        asked = await queue.ask_patiently(
             Request(
                 plugin=plugin,
                 trigger=Trigger.HTTP,
