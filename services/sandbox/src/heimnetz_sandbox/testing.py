@@ -19,6 +19,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -145,7 +146,7 @@ class Process:
     def end(self, number: signal.Signals = signal.SIGTERM) -> None:
         if self.child is not None and self.child.poll() is None:
             self.child.send_signal(number)
-            self.child.wait(30)
+            self.child.wait(90)
 
 
 @dataclass
@@ -265,7 +266,7 @@ class Stand:
         )
         return listed.stdout.split()
 
-    @property
+    @cached_property
     def stack(self) -> str:
         return str(self.fetch("SELECT stack FROM identity")[0]["stack"])
 

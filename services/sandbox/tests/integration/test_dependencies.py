@@ -15,7 +15,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from heimnetz_common.testing import KeyRing
+from heimnetz_common.testing import KeyRing, eventually_sync
 from heimnetz_sandbox.testing import Stand, standing
 
 pytestmark = pytest.mark.engine
@@ -247,7 +247,7 @@ def test_a_wheel_that_is_too_large_is_refused_and_others_run(building: Stand, in
     run = building.run("huge-user")
 
     assert run["outcome"] == "refused"
-    assert building.containers() == []
+    eventually_sync(lambda: not building.containers(), 30)
 
 
 def test_a_lock_that_names_another_index_is_refused_before_anything_is_fetched(

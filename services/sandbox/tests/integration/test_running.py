@@ -1,7 +1,5 @@
 """Every outcome, on the real engine through the real proxy."""
 
-import threading
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -86,22 +84,21 @@ def leaves_children(context):
 """
 
 
+LIMITS = {
+    "memory": "64 MiB",
+    "cpu": 0.5,
+    "cpu_time": "1 s",
+    "processes": 16,
+    "wall": "60 s",
+    "tmp": "8 MiB",
+    "tmp_inodes": 100,
+    "log": "16 KiB",
+}
+
+
 @pytest.fixture(scope="session")
 def vices(stand: Stand) -> str:
-    stand.install(
-        "vices",
-        VICES,
-        limits={
-            "memory": "64 MiB",
-            "cpu": 0.5,
-            "cpu_time": "1 s",
-            "processes": 16,
-            "wall": "4 s",
-            "tmp": "8 MiB",
-            "tmp_inodes": 100,
-            "log": "16 KiB",
-        },
-    )
+    stand.install("vices", VICES, limits=LIMITS)
     return "vices"
 
 
@@ -142,7 +139,6 @@ def run(input, context):
     ("vice", "outcome", "reason"),
     [
         ("fails", "error", "ValueError: no \\x1b[31mreading\\x1b[0m here"),
-        ("sleeps", "timeout", "longer than 4 s"),
         ("spins", "cpu_limit", "more than 1 s of processor time"),
         ("eats", "out_of_memory", "more memory than its limit"),
         ("eats_at_once", "out_of_memory", "more memory than its limit"),
@@ -161,16 +157,22 @@ def run(input, context):
 def test_a_vice_has_its_outcome(
     stand: Stand, vices: str, vice: str, outcome: str, reason: str
 ) -> None:
-    began = time.monotonic()
     run = stand.run(vices, {"vice": vice})
-    seconds = time.monotonic() - began
 
     assert run["outcome"] == outcome, (run, stand.logs(run["id"])[-2000:])
     assert reason in run["reason"]
     assert run["result"] is None
-    assert seconds < 4 + 5
     assert stand.containers(run["id"]) == []
     assert f"sandbox {outcome}: " in stand.logs(run["id"])
+
+
+def test_a_plugin_that_takes_too_long_is_ended(stand: Stand) -> None:
+    stand.install("idler", VICES, limits={"wall": "1 s"})
+
+    run = stand.run("idler", {"vice": "sleeps"})
+
+    assert (run["outcome"], run["reason"]) == ("timeout", "the plugin took longer than 1 s")
+    assert stand.containers(run["id"]) == []
 
 
 def test_memory_that_killed_is_the_peak(stand: Stand, vices: str) -> None:
@@ -191,11 +193,9 @@ def test_a_log_that_is_too_long_is_kept_up_to_its_limit_with_a_mark(
 
 
 def test_children_that_a_plugin_leaves_go_with_it(stand: Stand, vices: str) -> None:
-    began = time.monotonic()
     run = stand.run(vices, {"vice": "leaves_children"})
 
     assert run["outcome"] == "ok"
-    assert time.monotonic() - began < 4
     assert stand.containers(run["id"]) == []
 
 
@@ -326,15 +326,16 @@ def run(input, context):
 
 
 def test_neighbours_run_at_the_same_time(stand: Stand) -> None:
-    code = "import time\ndef run(input, context):\n    time.sleep(1)\n    return {}"
-    for name in ("one", "two", "three"):
-        stand.install(name, code)
-        stand.run(name)
-    began = time.monotonic()
-    threads = [threading.Thread(target=stand.run, args=(name,)) for name in ("one", "two", "three")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    names = ("one", "two", "three")
+    for name in names:
+        stand.install(name, "import time\ndef run(input, context): time.sleep(300)")
+    run_ids = [stand.ask(name).json()["id"] for name in names]
 
-    assert time.monotonic() - began < 2.9
+    def are_under_way() -> bool:
+        runs = [stand.get_run(run_id, 0) for run_id in run_ids]
+        return all(run["started_at"] and run["state"] == "running" for run in runs)
+
+    eventually_sync(are_under_way, 60)
+    for run_id in run_ids:
+        stand.call("DELETE", f"/v1/runs/{run_id}")
+    assert {stand.get_run(run_id)["outcome"] for run_id in run_ids} == {"cancelled"}
