@@ -12,7 +12,7 @@ from heimnetz_audit.reading import is_python
 from heimnetz_audit.scripting import examine_scripts
 
 #: Changes when the same package may be judged differently than before.
-ENGINE_VERSION: Final = "1.1.0"
+ENGINE_VERSION: Final = "1.2.0"
 
 
 def audit(

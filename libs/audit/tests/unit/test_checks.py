@@ -174,6 +174,10 @@ SAMPLES: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 # By the name of the file.
 FILES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
+    "deps-typosquat": (
+        {"requirements.lock": f"reqeusts==2.32.0 --hash=sha256:{'1' * 64}\n"},
+        {"requirements.lock": f"requests==2.32.0 --hash=sha256:{'1' * 64}\n"},
+    ),
     "install-hook": (
         {
             "setup.py": "import os\nfrom setuptools import setup\n"
@@ -192,7 +196,7 @@ FILES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
 
 def rules(files: dict[str, str]) -> set[str]:
     tree = SourceTree.from_files({name: text.encode() for name, text in files.items()})
-    report = audit(tree, source_only=True)
+    report = audit(tree, source_only="requirements.lock" not in files)
     assert not report.unknowns, report.unknowns
     return {finding.rule for finding in report.findings}
 
