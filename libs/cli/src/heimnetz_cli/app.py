@@ -8,6 +8,7 @@ from heimnetz_cli import __version__
 from heimnetz_cli.commands import (
     account,
     auditing,
+    authoring,
     catalogue,
     operating,
     owning,
@@ -45,5 +46,15 @@ def heimnetz(
     pass
 
 
-for family in (account, catalogue, auditing, publishing, owning, running, watching, operating):
+for family in (
+    account,
+    catalogue,
+    authoring,
+    auditing,
+    publishing,
+    owning,
+    running,
+    watching,
+    operating,
+):
     family.add_to(app)

@@ -62,6 +62,10 @@ def _wanted(directory: Path) -> Iterator[str]:
         if entry.is_symlink():
             raise refusals.SymbolicLink(member=name)
         if entry.is_dir():
+            if (
+                entry / "pyvenv.cfg"
+            ).is_file():  # a virtual environment, whatever its name; PEP 405
+                continue
             yield from (f"{name}/{below}" for below in _wanted(entry))
         elif entry.is_file():
             yield name

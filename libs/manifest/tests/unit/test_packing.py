@@ -39,6 +39,15 @@ def test_caches_hidden_files_and_build_results_stay_out(directory: Path) -> None
     assert read_package(pack(directory)).files == FILES
 
 
+def test_a_virtual_environment_stays_out_whatever_its_name(directory: Path) -> None:
+    environment = directory / "env"
+    (environment / "bin").mkdir(parents=True)
+    (environment / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    (environment / "bin" / "python").symlink_to("/usr/bin/python3")
+
+    assert read_package(pack(directory)).files == FILES
+
+
 def test_a_link_in_the_directory_is_refused_not_followed(directory: Path) -> None:
     (directory / "passwd").symlink_to("/etc/passwd")
 
