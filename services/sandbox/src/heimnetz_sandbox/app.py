@@ -192,6 +192,7 @@ class Sandbox:
             stack=stack,
             lease=self._lease,
             history=timedelta(days=settings.history_days),
+            dependencies_bytes=settings.dependencies_bytes,
         )
         prepare = self._dispatcher.prepare
         works: dict[str, Callable[[], Awaitable[None]]] = {

@@ -10,11 +10,14 @@ import contextlib
 import hashlib
 import os
 import shutil
+import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from heimnetz_sandbox.model import InputFile
+
+YOUNG_SECONDS = 3600
 
 
 class Folders:
@@ -78,12 +81,35 @@ class Folders:
     def store_dependencies(self, key: str, source: Path) -> None:
         # What the builder wrote has its umask, and goes where everybody may read.
         self._publish(source, self.dependencies(key), is_replaced=False)
+        # As old as its last build, not as what was built.
+        os.utime(self.dependencies(key))
 
     def remove_run(self, run_id: str) -> None:
         shutil.rmtree(self.root / "runs" / run_id, ignore_errors=True)
 
     def remove_build(self, build: str) -> None:
         shutil.rmtree(self.root / "builds" / build, ignore_errors=True)
+
+    def collect_dependencies(self, kept: Collection[str], room_bytes: int) -> int:
+        """Removes what nobody needs, the oldest first, until all fit in; bytes that remain.
+
+        What is younger than an hour stays: somebody may be about to use it.
+        """
+        found = []
+        for folder in (self.root / "deps").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                found.append((folder.stat().st_mtime, _size(folder), folder))
+        total = sum(size for _, size, _ in found)
+        for used_at, size, folder in sorted(found):
+            if total <= room_bytes:
+                break
+            if folder.name not in kept and time.time() - used_at > YOUNG_SECONDS:
+                # Whoever looks for it meanwhile finds it whole or not at all.
+                away = folder.with_name(f".{uuid.uuid4().hex}")
+                folder.rename(away)
+                shutil.rmtree(away, ignore_errors=True)
+                total -= size
+        return total
 
     def list_runs(self) -> list[str]:
         return [entry.name for entry in (self.root / "runs").iterdir()]
@@ -137,6 +163,14 @@ def signature(folder: Path) -> tuple[tuple[str, int, int, int], ...]:
             status = os.lstat(path)
             facts.append((path, status.st_size, status.st_ctime_ns, status.st_ino))
     return tuple(sorted(facts))
+
+
+def _size(folder: Path) -> int:
+    return sum(
+        os.lstat(os.path.join(parent, name)).st_size  # noqa: PTH118
+        for parent, _, names in os.walk(folder)
+        for name in names
+    )
 
 
 def _make(folder: Path) -> None:

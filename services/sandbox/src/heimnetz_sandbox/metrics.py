@@ -72,4 +72,7 @@ EVENTS_DROPPED = Counter(
     ["plugin", "reason"],
 )
 BUILDS = Counter("heimnetz_sandbox_builds_total", "Dependency builds by outcome.", ["outcome"])
+DEPENDENCIES = Gauge(
+    "heimnetz_sandbox_dependencies_bytes", "Disk that the dependencies of plugins take."
+)
 MASKED = Counter("heimnetz_sandbox_secrets_masked_total", "Secrets masked in logs.", ["plugin"])

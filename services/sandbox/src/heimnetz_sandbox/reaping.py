@@ -31,6 +31,7 @@ class Reaper:
         stack: str,
         lease: timedelta,
         history: timedelta,
+        dependencies_bytes: int,
     ) -> None:
         self._database = database
         self._engine = engine
@@ -38,6 +39,7 @@ class Reaper:
         self._stack = stack
         self._lease = lease
         self._history = history
+        self._dependencies_bytes = dependencies_bytes
 
     async def run(self) -> None:
         rounds = 0
@@ -110,10 +112,13 @@ class Reaper:
             await asyncio.to_thread(self._folders.remove_run, name)
 
     async def purge(self) -> None:
-        """Runs that are old enough, and code that nobody installs any more."""
+        """Runs that are old enough; code and dependencies that nobody installs any more."""
         async with self._database.transaction() as connection:
             await runs.purge(connection, self._history)
             digests = await installations.list_digests(connection)
+            kept = await installations.list_dependencies(connection)
         for name in await asyncio.to_thread(self._folders.list_code):
             if name not in digests and not name.startswith("."):
                 await asyncio.to_thread(self._folders.remove_code, name)
+        collect = self._folders.collect_dependencies
+        metrics.DEPENDENCIES.set(await asyncio.to_thread(collect, kept, self._dependencies_bytes))

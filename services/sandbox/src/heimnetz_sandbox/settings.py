@@ -66,4 +66,10 @@ class SandboxSettings(ServiceSettings):
     build_seconds: float = Field(
         default=300, ge=5, le=3600, description="time for fetching a plugin's dependencies"
     )
+    dependencies_bytes: int = Field(
+        default=2 << 30,
+        ge=0,
+        le=1 << 40,
+        description="disk that plugins' dependencies may take before unused ones are removed",
+    )
     history_days: int = Field(default=30, ge=1, le=3650, description="age at which runs go")

@@ -248,6 +248,19 @@ async def list_digests(connection: Connection) -> set[str]:
     return {row["sha256"] for row in rows}
 
 
+async def list_dependencies(connection: Connection) -> set[str]:
+    """Keys of the dependencies that something installed needs."""
+    rows = await connection.fetch(
+        """
+        SELECT program ->> 'dependencies' AS key
+          FROM installations
+         WHERE is_installed
+           AND program ->> 'dependencies' IS NOT NULL
+        """
+    )
+    return {row["key"] for row in rows}
+
+
 async def set_prepared(connection: Connection, installation: Installation) -> None:
     """Only while the same package is still the installed one."""
     program = installation.program

@@ -1,0 +1,54 @@
+"""What the run directory keeps, and what goes."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from heimnetz_sandbox.folders import Folders
+
+DAY = 86_400
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Folders:
+    folders = Folders(tmp_path)
+    folders.prepare()
+    return folders
+
+
+def add(folders: Folders, key: str, days: float, size: int = 100) -> None:
+    folder = folders.dependencies(key)
+    (folder / "package").mkdir(parents=True)
+    (folder / "package" / "module.py").write_bytes(bytes(size))
+    used_at = time.time() - days * DAY
+    os.utime(folder, (used_at, used_at))
+
+
+def left(folders: Folders) -> set[str]:
+    return {path.name for path in (folders.root / "deps").iterdir()}
+
+
+def test_dependencies_that_fit_in_are_kept_for_the_next_installation(folders: Folders) -> None:
+    add(folders, "unused", 30)
+
+    assert folders.collect_dependencies(set(), 100) == 100
+    assert left(folders) == {"unused"}
+
+
+def test_the_oldest_that_nobody_needs_goes_first_and_no_more_than_must(folders: Folders) -> None:
+    for key, days in (("old", 30), ("older", 60), ("new", 2)):
+        add(folders, key, days)
+
+    assert folders.collect_dependencies(set(), 250) == 200
+    assert left(folders) == {"old", "new"}
+
+
+def test_what_is_installed_or_was_just_built_stays(folders: Folders) -> None:
+    add(folders, "installed", 90)
+    add(folders, "just-built", 0)
+    add(folders, "unused", 1)
+
+    assert folders.collect_dependencies({"installed"}, 0) == 200
+    assert left(folders) == {"installed", "just-built"}
