@@ -56,7 +56,7 @@ def test_the_audit_offline_is_the_audit_of_the_service(
 ) -> None:
     offline = stack.heimnetz("audit", "plugins/energy-report", "--format", "json").out
 
-    assert offline == stack.heimnetz("report", "energy-report", "--format", "json").out
+    assert offline == stack.heimnetz("report", "energy-report", "--static", "--format", "json").out
 
 
 def test_what_was_published_is_what_is_served(

@@ -1,36 +1,18 @@
 """The owner's policy: what a report must show before a plugin may be installed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import date
 from fnmatch import fnmatchcase
 from typing import Any, Final, Literal
 
-from heimnetz_audit.model import Finding, Report, Severity, grade, score
+from heimnetz_audit.model import Finding, Report, Severity
+from heimnetz_audit.model.waivers import InvalidPolicy, Standing, Waiver
+from heimnetz_audit.waiving import read_waivers, waive
 
 Outcome = Literal["approve", "review", "reject"]
 _ORDER: Final[tuple[Outcome, ...]] = ("approve", "review", "reject")
 GRADES: Final = "ABCDEF"
-
-
-class InvalidPolicy(ValueError):
-    """The policy says something that has no meaning."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiver:
-    """A finding that the owner accepts: why, for which files, and until when (inclusive)."""
-
-    rule: str
-    reason: str
-    files: str = "*"
-    expires_on: date | None = None
-
-    def covers(self, finding: Finding, today: date | None) -> bool:
-        """A waiver with an end covers nothing unless the day is known."""
-        if self.expires_on is not None and (today is None or today > self.expires_on):
-            return False
-        return fnmatchcase(finding.rule, self.rule) and fnmatchcase(finding.file, self.files)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +37,7 @@ class Policy:
     def from_mapping(cls, document: Mapping[str, Any]) -> "Policy":
         """Raises: InvalidPolicy."""
         known = {field.name for field in fields(cls)}
-        unknown = sorted(set(document) - known)
+        unknown = sorted(str(name) for name in set(document) - known)
         if unknown:
             raise InvalidPolicy(f"unknown entry: {unknown[0]}")
         return cls(**{name: _read(name, value) for name, value in document.items()})
@@ -68,29 +50,31 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The outcome and every reason for it, worst first."""
+    """The outcome and every reason for it, worst first; `standing` is what was weighed."""
 
     outcome: Outcome
     reasons: tuple[str, ...]
+    standing: Standing
 
 
 def decide(
     report: Report,
     policy: Policy,
     *,
+    plugin: str = "",
+    version: str = "",
     is_signed: bool = False,
     publisher: str = "",
     today: date | None = None,
 ) -> Verdict:
-    """Weighs a report. What could not be looked at goes to a person, whatever else is true."""
-    open_findings = [
-        finding
-        for finding in report.findings
-        if not any(waiver.covers(finding, today) for waiver in policy.waivers)
-    ]
+    """Weighs a report. What could not be looked at goes to a person, whatever else is true.
+
+    Waivers hold for `plugin`, `version` and `today`; without a day none of them does.
+    """
+    standing = waive(report, policy.waivers, plugin=plugin, version=version, today=today)
     reasons = [
-        *_about_findings(open_findings, policy),
-        *_about_grade(report, open_findings, policy),
+        *_about_findings(standing.open_findings, policy),
+        *_about_grade(standing.grade, policy),
         *_about_permissions(report, policy),
     ]
     if policy.require_signature and not is_signed:
@@ -102,9 +86,10 @@ def decide(
         for unknown in report.unknowns
     )
     if not reasons:
-        return Verdict("approve", (f"grade {report.grade}, nothing that the policy objects to",))
+        reason = f"grade {standing.grade}, nothing that the policy objects to"
+        return Verdict("approve", (reason,), standing)
     reasons.sort(key=lambda reason: -_ORDER.index(reason[0]))
-    return Verdict(reasons[0][0], tuple(dict.fromkeys(text for _, text in reasons)))
+    return Verdict(reasons[0][0], tuple(dict.fromkeys(text for _, text in reasons)), standing)
 
 
 def exit_code(report: Report, fail_on: Severity | None) -> int:
@@ -114,7 +99,7 @@ def exit_code(report: Report, fail_on: Severity | None) -> int:
     return 2 if report.unknowns else 0
 
 
-def _about_findings(findings: list[Finding], policy: Policy) -> list[tuple[Outcome, str]]:
+def _about_findings(findings: Iterable[Finding], policy: Policy) -> list[tuple[Outcome, str]]:
     reasons: list[tuple[Outcome, str]] = []
     for finding in findings:
         place = f"{finding.rule} in {finding.file}:{finding.line}"
@@ -129,14 +114,7 @@ def _about_findings(findings: list[Finding], policy: Policy) -> list[tuple[Outco
     return reasons
 
 
-def _about_grade(
-    report: Report, findings: list[Finding], policy: Policy
-) -> list[tuple[Outcome, str]]:
-    waived = len(findings) < len(report.findings)
-    letter = report.grade
-    if waived:
-        kept = [d for d in report.deductions if any(d.finding is f for f in findings)]
-        letter = grade(score(kept))
+def _about_grade(letter: str, policy: Policy) -> list[tuple[Outcome, str]]:
     if GRADES.index(letter) > GRADES.index(policy.reject_below_grade):
         return [("reject", f"grade {letter} is below {policy.reject_below_grade}")]
     if GRADES.index(letter) > GRADES.index(policy.minimum_grade):
@@ -170,7 +148,7 @@ def _read(name: str, value: Any) -> Any:
         except ValueError as error:
             raise InvalidPolicy(f"{name}: {error}") from error
     if name == "waivers":
-        return tuple(_waiver(each) for each in _listed(name, value))
+        return read_waivers(value)
     if name in ("forbidden_rules", "review_rules", "allowed_hosts", "trusted_publishers"):
         return tuple(_worded(name, each) for each in _listed(name, value))
     if name in ("minimum_grade", "reject_below_grade"):
@@ -190,27 +168,3 @@ def _worded(name: str, value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise InvalidPolicy(f"{name}: a text is needed")
     return value
-
-
-def _waiver(entry: Any) -> Waiver:
-    if not isinstance(entry, Mapping) or not set(entry) <= {
-        "rule",
-        "reason",
-        "files",
-        "expires_on",
-    }:
-        raise InvalidPolicy("waivers: rule, reason, files and expires_on are needed")
-    expires = entry.get("expires_on")
-    if isinstance(expires, str):
-        try:
-            expires = date.fromisoformat(expires)
-        except ValueError as error:
-            raise InvalidPolicy("waivers: expires_on is no date") from error
-    if expires is not None and not isinstance(expires, date):
-        raise InvalidPolicy("waivers: expires_on is no date")
-    return Waiver(
-        rule=_worded("waivers: rule", entry.get("rule")),
-        reason=_worded("waivers: reason", entry.get("reason")),
-        files=_worded("waivers: files", entry.get("files", "*")),
-        expires_on=expires,
-    )

@@ -167,6 +167,17 @@ def test_the_parts_of_a_version_are_printed_as_they_are_kept(
     assert platform.requests[-1].url.params["format"] == "cyclonedx"
 
 
+def test_a_static_report_is_asked_for_without_the_owners_waivers(
+    platform: Any, heimnetz: Heimnetz
+) -> None:
+    platform.on("GET /api/auditor/v1/audits/p/1.0.0", httpx.Response(200, text="{}"))
+
+    heimnetz("report", "p@1.0.0", "--format", "json")
+    assert "static" not in platform.requests[-1].url.params
+    heimnetz("report", "p@1.0.0", "--static", "--format", "json")
+    assert platform.requests[-1].url.params["static"] == "true"
+
+
 def test_two_versions_at_once_have_no_parts(platform: Any, heimnetz: Heimnetz) -> None:
     assert heimnetz("sbom", "p@1.0.0", "1.0.1").code == 2
 

@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from heimnetz_audit.verdict import InvalidPolicy
+from heimnetz_audit.model.waivers import InvalidPolicy
 from heimnetz_auditor.api import audits
 from heimnetz_auditor.auditing import Auditing
 from heimnetz_auditor.consumers import SUBSCRIPTIONS

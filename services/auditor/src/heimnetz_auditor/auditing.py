@@ -115,13 +115,13 @@ class Auditing:
             raise AuditFailed(f"the package cannot be fetched: {error.detail}") from error
         if hashlib.sha256(package).hexdigest() != request.sha256:
             raise AuditFailed("the package's bytes are not those that were submitted")
-        return await self.examiner.examine(
-            package, self.policy, request.publisher, datetime.now(UTC).date()
-        )
+        today = datetime.now(UTC).date()
+        return await self.examiner.examine(package, self.policy, request, today)
 
     async def _store(self, request: Request, answer: Answer) -> None:
         async with self.database.transaction() as connection:
             audit_id = await store.put_audit(connection, request, answer, self.policy.sha256)
+            await store.remove_reports(connection, audit_id)
             await store.put_reports(connection, audit_id, answer.reports)
             await store.remove_request(connection, request.id)
             await outbox.append(

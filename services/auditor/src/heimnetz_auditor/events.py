@@ -8,7 +8,8 @@ from heimnetz_common.events import EventData
 class VersionAudited(EventData):
     """An audit of a version ended; `counts` are findings by severity.
 
-    `grade` is `unknown` where the engine could not finish; the verdict is `review` then.
+    What the owner's waivers cover counts neither there nor in `score` and `grade`. `grade` is
+    `unknown` where the engine could not finish; the verdict is `review` then.
     """
 
     name: ClassVar[str] = "version.audited.v1"

@@ -14,7 +14,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from heimnetz_auditor.errors import AuditFailed
-from heimnetz_auditor.model import Answer, Verdict
+from heimnetz_auditor.model import Answer, Request, Verdict
 from heimnetz_auditor.policy import OwnersPolicy
 from heimnetz_common import strictjson
 from heimnetz_common.errors import InvalidInput
@@ -58,14 +58,16 @@ class Examiner:
     command: tuple[str, ...] = (sys.executable, "-I", "-m", "heimnetz_auditor.worker")
 
     async def examine(
-        self, package: bytes, policy: OwnersPolicy, publisher: str, today: date
+        self, package: bytes, policy: OwnersPolicy, request: Request, today: date
     ) -> Answer:
         """Raises: AuditFailed."""
         header = {
             "memory_bytes": self.memory_bytes,
             "cpu_seconds": max(1, int(self.seconds)),
             "policy": dict(policy.document),
-            "publisher": publisher,
+            "plugin": request.plugin,
+            "version": request.version,
+            "publisher": request.publisher,
             "today": today.isoformat(),
         }
         output = await self._run(orjson.dumps(header) + b"\n" + package)

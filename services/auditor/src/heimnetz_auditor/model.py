@@ -7,6 +7,8 @@ from enum import StrEnum
 
 #: The grade of a version that could not be looked at; no letter would be true.
 UNKNOWN_GRADE = "unknown"
+#: Ends the name of a format in which the owner's waivers are told.
+WITH_WAIVERS = "+waivers"
 
 
 class Verdict(StrEnum):
@@ -30,7 +32,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the engine said; `reports` holds one text a format, as the library renders it."""
+    """What the engine said; `reports` holds one text a format, as the library renders it.
+
+    Score, grade and counts are without what the owner's waivers cover.
+    """
 
     engine_version: str
     score: int

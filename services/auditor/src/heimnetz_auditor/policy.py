@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from heimnetz_audit.verdict import InvalidPolicy, Policy
+from heimnetz_audit.model.waivers import InvalidPolicy
+from heimnetz_audit.verdict import Policy
 
 
 @dataclass(frozen=True, slots=True)

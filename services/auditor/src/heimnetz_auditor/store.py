@@ -6,7 +6,7 @@ from datetime import datetime
 import asyncpg
 
 from heimnetz_auditor.errors import AuditNotFound, FormatNotKept
-from heimnetz_auditor.model import Answer, Audit, Request, Verdict
+from heimnetz_auditor.model import WITH_WAIVERS, Answer, Audit, Request, Verdict
 from heimnetz_common.database import Connection
 
 
@@ -133,20 +133,29 @@ async def put_audit(
     )
 
 
+async def remove_reports(connection: Connection, audit_id: int) -> None:
+    await connection.execute("DELETE FROM reports WHERE audit_id = $1", audit_id)
+
+
 async def put_reports(connection: Connection, audit_id: int, reports: Mapping[str, str]) -> None:
     await connection.executemany(
         """
         INSERT INTO reports (audit_id, format, body)
         VALUES ($1, $2, $3)
-            ON CONFLICT ON CONSTRAINT reports_key DO UPDATE
-           SET body = excluded.body
         """,
         [(audit_id, name, body) for name, body in reports.items()],
     )
 
 
-async def get_report(connection: Connection, plugin: str, version: str, name: str) -> str:
-    """The latest report of a version in one format. Raises: AuditNotFound, FormatNotKept."""
+async def get_report(
+    connection: Connection, plugin: str, version: str, name: str, *, is_static: bool = True
+) -> str:
+    """The latest report of a version in one format; a static one knows nothing of waivers.
+
+    Raises: AuditNotFound, FormatNotKept.
+    """
+    # Kept only where waivers have a part in the report.
+    with_waivers = name + WITH_WAIVERS
     row = await connection.fetchrow(
         """
         SELECT reports.body
@@ -157,11 +166,14 @@ async def get_report(connection: Connection, plugin: str, version: str, name: st
                  ORDER BY audited_at DESC, id DESC
                  LIMIT 1) AS latest
           LEFT JOIN reports ON reports.audit_id = latest.id
-                           AND reports.format = $3
+                           AND reports.format = ANY($3::text[])
+         ORDER BY reports.format <> $4
+         LIMIT 1
         """,
         plugin,
         version,
-        name,
+        [name] if is_static else [name, with_waivers],
+        name if is_static else with_waivers,
     )
     if row is None:
         raise AuditNotFound(plugin, version)

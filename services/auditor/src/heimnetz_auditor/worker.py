@@ -12,8 +12,10 @@ from typing import Any
 
 from heimnetz_audit import Report, SourceTree, audit, reporters
 from heimnetz_audit.model import Severity
+from heimnetz_audit.model.waivers import Standing
 from heimnetz_audit.verdict import Policy, decide
 from heimnetz_auditor.confining import confine, python_folders
+from heimnetz_auditor.model import WITH_WAIVERS
 from heimnetz_manifest import ManifestError, read_package
 
 
@@ -41,28 +43,39 @@ def examine(package: bytes, header: Mapping[str, Any]) -> dict[str, Any]:
     verdict = decide(
         report,
         Policy.from_mapping(header["policy"]),
+        plugin=header["plugin"],
+        version=header["version"],
         publisher=header["publisher"],
         today=date.fromisoformat(header["today"]),
     )
-    return describe(report) | {
+    return describe(report, verdict.standing) | {
         "verdict": verdict.outcome,
         "reasons": [_plain(reason) for reason in verdict.reasons],
     }
 
 
-def describe(report: Report) -> dict[str, Any]:
-    """What the service keeps of a report, its texts included."""
+def describe(report: Report, standing: Standing) -> dict[str, Any]:
+    """What the service keeps of a report, its texts included.
+
+    Where waivers change a text, it is there twice: without and with them.
+    """
     difference = report.difference
+    severities = [finding.severity for finding in standing.open_findings]
+    reports = {name: reporter.render(report) for name, reporter in reporters.ALL.items()}
+    if not standing.is_plain:
+        reports |= {
+            name + WITH_WAIVERS: text
+            for name, reporter in reporters.ALL.items()
+            if (text := reporter.render(report, standing)) != reports[name]
+        }
     return {
         "engine_version": report.engine_version,
-        "score": report.score,
-        "grade": report.grade,
-        "counts": {severity.label: report.count(severity) for severity in Severity},
+        "score": standing.score,
+        "grade": standing.grade,
+        "counts": {severity.label: severities.count(severity) for severity in Severity},
         "undeclared": [_plain(text) for text in difference.undeclared] if difference else [],
         "unused": [_plain(text) for text in difference.unused] if difference else [],
-        "reports": {
-            name: _plain(reporter.render(report)) for name, reporter in reporters.ALL.items()
-        },
+        "reports": {name: _plain(text) for name, text in reports.items()},
     }
 
 

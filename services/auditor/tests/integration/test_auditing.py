@@ -5,19 +5,20 @@ import hashlib
 import json
 import sys
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 
-from heimnetz_audit import reporters
+from heimnetz_audit import SourceTree, audit, reporters
 from heimnetz_auditor import store
 from heimnetz_auditor.api import audits
 from heimnetz_auditor.auditing import Auditing
 from heimnetz_auditor.consumers import SUBSCRIPTIONS, VersionSubmitted
 from heimnetz_auditor.examining import Examiner
-from heimnetz_auditor.policy import load_policy
+from heimnetz_auditor.policy import load_policy, parse_policy
 from heimnetz_common.consuming import Consumers
 from heimnetz_common.database import Database
 from heimnetz_common.events import encode
@@ -26,7 +27,7 @@ from heimnetz_common.outbox import Relay
 from heimnetz_common.service import Service
 from heimnetz_common.testing import KeyRing, eventually, fresh_database, running
 from heimnetz_common.web import create_app
-from heimnetz_manifest import pack
+from heimnetz_manifest import pack, read_package
 
 MANIFEST = """\
 manifest: 1
@@ -95,6 +96,9 @@ class House:
 
     def with_examiner(self, examiner: Examiner) -> Auditing:
         return Auditing(self.database, self.registry, examiner, load_policy(None))
+
+    def with_policy(self, text: str) -> Auditing:
+        return replace(self.auditing, policy=parse_policy(text))
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         assert request.headers["authorization"].startswith("Bearer ")
@@ -388,6 +392,60 @@ async def test_a_format_that_an_earlier_engine_did_not_write_is_named(
 
     assert response.status_code == 404
     assert response.json()["type"].endswith("/format-not-kept")
+
+
+WAIVER = """
+review_at: high
+waivers:
+- {{rule: "*", plugin: {plugin}, reason: It is my own, expires_on: {day}}}
+"""
+
+
+async def test_waived_findings_do_not_count_and_the_static_report_is_as_without_them(
+    house: House, client: httpx.AsyncClient, package: Package, key_ring: KeyRing
+) -> None:
+    body = package("shell", HOSTILE)
+    await house.submit("shell", body)
+    await house.with_policy(WAIVER.format(plugin="shell", day="9999-12-31")).work()
+    route, headers = "/v1/audits/shell/1.0.0", key_ring.user("auditor", "viewer")
+
+    whole = (await client.get(route, headers=headers)).json()
+    static = await client.get(route, params={"static": "true"}, headers=headers)
+
+    offline = audit(SourceTree.from_files(read_package(body).files))
+    assert static.text == reporters.json.render(offline)
+    assert whole["score"] == 100 > whole["score_without_waivers"] == offline.score
+    assert {finding["waived"]["reason"] for finding in whole["findings"]} == {"It is my own"}
+    [event] = await house.announced()
+    assert event["data"]["score"] == 100
+    assert sum(event["data"]["counts"].values()) == 0
+
+
+@pytest.mark.parametrize(("plugin", "day"), [("shell", "2020-01-01"), ("other", "9999-12-31")])
+async def test_a_waiver_that_has_ended_or_is_for_another_plugin_changes_nothing(
+    house: House, package: Package, plugin: str, day: str
+) -> None:
+    await house.submit("shell", package("shell", HOSTILE))
+
+    await house.with_policy(WAIVER.format(plugin=plugin, day=day)).work()
+
+    [event] = await house.announced()
+    assert event["data"]["verdict"] in ("reject", "review")
+    assert event["data"]["score"] < 100
+
+
+async def test_an_audit_without_waivers_forgets_those_of_the_one_before(
+    house: House, package: Package
+) -> None:
+    body = package("shell", HOSTILE)
+    for policy in (WAIVER.format(plugin="shell", day="2020-01-01"), "review_at: high\n"):
+        await house.submit("shell", body)
+        await house.with_policy(policy).work()
+
+    async with house.database.connection() as connection:
+        report = await store.get_report(connection, "shell", "1.0.0", "json", is_static=False)
+
+    assert "expired_waivers" not in json.loads(report)
 
 
 async def test_pages_of_audits_follow_each_other(

@@ -10,11 +10,20 @@ import pytest
 
 from heimnetz_auditor.errors import AuditFailed
 from heimnetz_auditor.examining import MAX_ANSWER_BYTES, Examiner
-from heimnetz_auditor.model import Answer, Verdict
+from heimnetz_auditor.model import Answer, Request, Verdict
 from heimnetz_auditor.policy import load_policy
 from heimnetz_common.testing import eventually
 
 MIB = 1024 * 1024
+REQUEST = Request(
+    id=1,
+    plugin="adder",
+    version="1.0.0",
+    sha256="0" * 64,
+    publisher="anna",
+    tries=1,
+    traceparent=None,
+)
 GOOD = """
 import json, sys
 sys.stdin.buffer.read()
@@ -28,7 +37,7 @@ print(json.dumps({
 
 async def examine(script: str, *, package: bytes = b"x", seconds: float = 20) -> Answer:
     examiner = Examiner(seconds, 256 * MIB, (sys.executable, "-I", "-c", script))
-    return await examiner.examine(package, load_policy(None), "anna", date(2026, 3, 1))
+    return await examiner.examine(package, load_policy(None), REQUEST, date(2026, 3, 1))
 
 
 async def test_a_worker_that_answers_is_believed() -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from heimnetz_audit.model import Severity
-from heimnetz_audit.verdict import InvalidPolicy, Policy
+from heimnetz_audit.model.waivers import InvalidPolicy
+from heimnetz_audit.verdict import Policy
 from heimnetz_auditor.policy import load_policy, parse_policy
 
 
@@ -30,7 +31,8 @@ def test_an_empty_file_is_the_engines_own_policy() -> None:
 
 def test_the_end_of_a_waiver_may_be_a_date() -> None:
     policy = parse_policy(
-        "waivers:\n- {rule: weak-hash, reason: no secret in it, expires_on: 2027-01-31}\n"
+        "waivers:\n- {rule: weak-cryptography, plugin: adder, reason: no secret in it, "
+        "expires_on: 2027-01-31}\n"
     )
 
     [waiver] = Policy.from_mapping(policy.document).waivers
@@ -44,6 +46,8 @@ def test_the_end_of_a_waiver_may_be_a_date() -> None:
         ("minimum_grade: [", "not YAML"),
         ("minimum_grade: G\n", "no such grade"),
         ("minimum_garde: A\n", "unknown entry"),
+        ("1: A\nx: B\n", "unknown entry"),
+        ("waivers:\n- {rule: dropper}\n", r"waivers\[0\]: plugin is missing"),
         ("review_at: awful\n", "review_at"),
         ("forbid_undeclared: perhaps\n", "true or false"),
         ("a: !!python/object/apply:os.system ['true']\n", "not YAML"),

@@ -26,8 +26,13 @@ def audit_of(
     """What the auditor found, or None where it has not looked."""
     if report is None:
         return None
-    findings = tuple(_finding(item) for item in report.get("findings") or ())
-    counts = report.get("counts") or Counter(item.severity for item in findings)
+    found = report.get("findings") or ()
+    findings = tuple(_finding(item) for item in found)
+    counts = report.get("counts") or Counter(
+        finding.severity
+        for finding, item in zip(findings, found, strict=True)
+        if not item.get("waived")
+    )
     return Audit(
         score=float(report.get("score") or 0),
         grade=str(report.get("grade") or version.get("grade") or "?"),
@@ -74,10 +79,14 @@ def _matching(
 
 
 def _finding(item: Mapping[str, Any]) -> Finding:
+    title = str(item.get("message") or item.get("title") or "")
+    waiver = item.get("waived")
+    if isinstance(waiver, Mapping):
+        title += f" Accepted until {waiver.get('expires_on')}: {waiver.get('reason')}"
     return Finding(
         rule=str(item.get("rule") or ""),
         severity=str(item.get("severity") or "info"),
-        title=str(item.get("message") or item.get("title") or ""),
+        title=title,
         path=str(item.get("file") or item.get("path") or ""),
         line=item.get("line"),
     )

@@ -1,4 +1,7 @@
-"""One module a format, each with `render(report) -> str`, the same bytes for the same report."""
+"""One module a format, each with `render(report, standing=None) -> str`, always the same bytes.
+
+Without a `standing` a report says what was found and nothing of an owner's waivers.
+"""
 
 from heimnetz_audit.reporters import cyclonedx, json, jsonl, markdown, sarif, text
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from heimnetz_audit.model import Report
 from heimnetz_audit.model.pinned import Dependency, Pinned
+from heimnetz_audit.model.waivers import Standing
 
 #: A lock in which everything needs everything would make a document a thousand times its size.
 EDGES_LIMIT: Final = 20_000
@@ -25,7 +26,7 @@ _AGGREGATES: Final = {
 }
 
 
-def render(report: Report) -> str:
+def render(report: Report, _standing: Standing | None = None) -> str:
     pinned = report.pinned
     own = _own_reference(pinned)
     references = {each: _reference(each) for each in pinned.dependencies}

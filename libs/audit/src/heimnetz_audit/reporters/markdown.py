@@ -1,25 +1,32 @@
 """A page for the owner of a home server: one sentence, the reasons, the code."""
 
 from heimnetz_audit.model import Finding, Report
-from heimnetz_audit.reporters.wording import fenced, markdown, summary
+from heimnetz_audit.model.waivers import Standing, Waiver
+from heimnetz_audit.reporters.wording import expired, fenced, markdown, summary, waived
 
 
-def render(report: Report) -> str:
-    lines = ["# Audit report", "", summary(report), ""]
-    if report.deductions:
+def render(report: Report, standing: Standing | None = None) -> str:
+    lines = ["# Audit report", "", summary(report, standing), ""]
+    deductions = report.deductions if standing is None else standing.deductions
+    if deductions:
         lines += ["## What costs points", "", "| Points | Finding | Place | What wins them back |"]
         lines += ["| ---: | --- | --- | --- |"]
         lines += [
             f"| {d.weight:g} | {d.finding.rule} | {markdown(d.finding.file)}:{d.finding.line} "
             f"| {markdown(d.remedy)} |"
-            for d in report.deductions
+            for d in deductions
             if d.weight
         ]
         lines.append("")
     if report.findings:
         lines += ["## Findings", ""]
-        for finding in report.findings:
-            lines += _finding(finding)
+        waivers = standing.waivers if standing is not None else (None,) * len(report.findings)
+        for finding, waiver in zip(report.findings, waivers, strict=True):
+            lines += _finding(finding, waiver)
+    if standing is not None and standing.expired:
+        lines += ["## Waivers that have ended", ""]
+        lines += [f"- {markdown(expired(each))}" for each in standing.expired]
+        lines.append("")
     lines += _permissions(report)
     if report.unknowns:
         lines += ["## Not looked at", ""]
@@ -28,7 +35,7 @@ def render(report: Report) -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _finding(finding: Finding) -> list[str]:
+def _finding(finding: Finding, waiver: Waiver | None) -> list[str]:
     cwe = f", CWE-{finding.cwe}" if finding.cwe is not None else ""
     lines = [
         f"### {finding.severity.label}: {finding.rule}",
@@ -37,6 +44,8 @@ def _finding(finding: Finding) -> list[str]:
         f"confidence {finding.confidence}.",
         "",
     ]
+    if waiver is not None:
+        lines += [f"**{markdown(waived(waiver))}**", ""]
     if finding.flow:
         lines += ["```text"]
         lines += [f"{fenced(s.file)}:{s.line}: {fenced(s.text)}" for s in finding.flow]

@@ -6,6 +6,8 @@ from urllib.parse import quote
 
 from heimnetz_audit.checks import ALL
 from heimnetz_audit.model import Finding, Report, Severity, Step
+from heimnetz_audit.model.waivers import Standing, Waiver
+from heimnetz_audit.reporters.wording import expired
 
 _LEVELS: Final = {
     Severity.INFO: "note",
@@ -24,9 +26,9 @@ _NUMBERS: Final = {
 }
 
 
-def render(report: Report) -> str:
+def render(report: Report, standing: Standing | None = None) -> str:
     rules = sorted({finding.rule for finding in report.findings})
-    run = {
+    run: dict[str, Any] = {
         "tool": {
             "driver": {
                 "name": "heimnetz-audit",
@@ -51,12 +53,33 @@ def render(report: Report) -> str:
         "results": [_result(finding, rules.index(finding.rule)) for finding in report.findings],
         "properties": {"score": report.score, "grade": report.grade},
     }
+    if standing is not None and not standing.is_plain:
+        _add_waivers(run, standing)
     document = {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
         "runs": [run],
     }
     return json.dumps(document, indent=2, ensure_ascii=True) + "\n"
+
+
+def _add_waivers(run: dict[str, Any], standing: Standing) -> None:
+    """SARIF 2.1.0, 3.27.23: an empty list says that a result is known not to be suppressed."""
+    for result, waiver in zip(run["results"], standing.waivers, strict=True):
+        result["suppressions"] = [] if waiver is None else [_suppression(waiver)]
+    run["invocations"][0]["toolConfigurationNotifications"] = [
+        {"level": "warning", "message": {"text": expired(each)}} for each in standing.expired
+    ]
+    run["properties"] = {"score": standing.score, "grade": standing.grade}
+
+
+def _suppression(waiver: Waiver) -> dict[str, Any]:
+    return {
+        "kind": "external",
+        "status": "accepted",
+        "justification": waiver.reason,
+        "properties": {"expiresOn": str(waiver.expires_on)},
+    }
 
 
 def _rule(rule: str) -> dict[str, Any]:

@@ -1,13 +1,19 @@
 """A page for a terminal: the grade, then the findings, then what could not be looked at."""
 
 from heimnetz_audit.model import Finding, Report
-from heimnetz_audit.reporters.wording import plain, summary
+from heimnetz_audit.model.waivers import Standing, Waiver
+from heimnetz_audit.reporters.wording import expired, plain, summary, waived
 
 
-def render(report: Report) -> str:
-    lines = [summary(report), ""]
-    for finding in report.findings:
-        lines.extend(_finding(finding))
+def render(report: Report, standing: Standing | None = None) -> str:
+    lines = [summary(report, standing), ""]
+    waivers = standing.waivers if standing is not None else (None,) * len(report.findings)
+    for finding, waiver in zip(report.findings, waivers, strict=True):
+        lines.extend(_finding(finding, waiver))
+    if standing is not None and standing.expired:
+        lines.append("Waivers that have ended:")
+        lines.extend(f"  {plain(expired(each))}" for each in standing.expired)
+        lines.append("")
     if report.unknowns:
         lines.append("Not looked at:")
         lines.extend(f"  {plain(u.file or '.')}: {plain(u.why)}" for u in report.unknowns)
@@ -15,11 +21,13 @@ def render(report: Report) -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _finding(finding: Finding) -> list[str]:
+def _finding(finding: Finding, waiver: Waiver | None) -> list[str]:
     cwe = f" CWE-{finding.cwe}" if finding.cwe is not None else ""
     lines = [
         f"{plain(finding.file)}:{finding.line}: {finding.severity.label}: "
         f"{plain(finding.message)} [{finding.rule}{cwe}, confidence {finding.confidence}]"
     ]
+    if waiver is not None:
+        lines.append(f"    {plain(waived(waiver))}")
     lines.extend(f"    {plain(s.file)}:{s.line}: {plain(s.text)}" for s in finding.flow)
     return lines

@@ -1,6 +1,7 @@
 """Sentences that several reporters say, and the escaping of text that a package brings."""
 
 from heimnetz_audit.model import Report, Severity
+from heimnetz_audit.model.waivers import Expired, Standing, Waiver
 
 _OPENINGS = {
     Severity.CRITICAL: "This code does something that only harmful code does.",
@@ -11,14 +12,35 @@ _OPENINGS = {
 }
 
 
-def summary(report: Report) -> str:
-    worst = report.worst
+def summary(report: Report, standing: Standing | None = None) -> str:
+    is_plain = standing is None or standing.is_plain
+    counted = report.findings if standing is None or is_plain else standing.open_findings
+    worst = max((finding.severity for finding in counted), default=None)
     opening = "Nothing dangerous was found." if worst is None else _OPENINGS[worst]
     if report.unknowns:
         opening += " Some of it could not be looked at."
-    count = len(report.findings)
+    count = len(counted)
     noun = "finding" if count == 1 else "findings"
-    return f"{opening} Grade {report.grade}, {report.score} of 100 points, {count} {noun}."
+    if standing is None or is_plain:
+        return f"{opening} Grade {report.grade}, {report.score} of 100 points, {count} {noun}."
+    return (
+        f"{opening} Grade {standing.grade}, {standing.score} of 100 points, {count} {noun}, "
+        f"{len(report.findings) - count} more waived by the owner "
+        f"(grade {report.grade}, {report.score} of 100 with them)."
+    )
+
+
+def waived(waiver: Waiver) -> str:
+    return f"Waived until {waiver.expires_on}: {waiver.reason}"
+
+
+def expired(each: Expired) -> str:
+    waiver = each.waiver
+    noun = "finding" if each.findings == 1 else "findings"
+    return (
+        f"{waiver.rule} in {waiver.plugin} {waiver.version}, files {waiver.files}: ended after "
+        f"{waiver.expires_on}, would have covered {each.findings} {noun} ({waiver.reason})"
+    )
 
 
 def plain(text: str) -> str:

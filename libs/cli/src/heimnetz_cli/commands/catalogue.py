@@ -172,11 +172,15 @@ def report(
     form: Annotated[
         ReportFormat, typer.Option("--format", help="How to print it.")
     ] = ReportFormat.TEXT,
+    is_static: Annotated[
+        bool, typer.Option("--static", help="Leave the owner's waivers out, as `audit` does.")
+    ] = False,
 ) -> None:
     """Print the latest audit report of a version."""
     with open_client() as client:
         name, version = split(plugin)
-        text = client.auditor.get_report(name, version or latest(client, name), form.value)
+        wanted = version or latest(client, name)
+        text = client.auditor.get_report(name, wanted, form.value, is_static=is_static)
     show_report(text)
 
 

@@ -25,11 +25,17 @@ class Auditor:
             Audit, self._transport.request("GET", f"{BASE}/audits", query=query).json()
         )
 
-    def get_report(self, plugin: str, version: str, form: str = "json") -> str:
-        """The latest report, as it is kept; `form` is json, sarif, markdown, text or cyclonedx."""
+    def get_report(
+        self, plugin: str, version: str, form: str = "json", *, is_static: bool = False
+    ) -> str:
+        """The latest report, as it is kept; `form` is json, sarif, markdown, text or cyclonedx.
+
+        A static one leaves the owner's waivers out: it is what `heimnetz audit` says offline.
+        """
         path = f"{BASE}/audits/{quote(plugin, safe='')}/{quote(version, safe='')}"
+        query = {"format": form} | ({"static": "true"} if is_static else {})
         return self._transport.request(
-            "GET", path, query={"format": form}, headers={"Accept": f"{ACCEPT[form]}, */*;q=0.1"}
+            "GET", path, query=query, headers={"Accept": f"{ACCEPT[form]}, */*;q=0.1"}
         ).text
 
     def audit_again(self, plugin: str, version: str) -> None:

@@ -64,10 +64,13 @@ def routes(database: Database, registry: ServiceClient) -> APIRouter:
         plugin: Plugin,
         version: Version,
         form: Annotated[ReportFormat, Query(alias="format")] = ReportFormat.JSON,
+        is_static: Annotated[
+            bool, Query(alias="static", description="Leave the owner's waivers out")
+        ] = False,
     ) -> Response:
         """The latest report, or the list of what is in the package, as the engine wrote it."""
         async with database.connection() as connection:
-            body = await store.get_report(connection, plugin, version, form)
+            body = await store.get_report(connection, plugin, version, form, is_static=is_static)
         return Response(body, media_type=_MEDIA_TYPES[form], headers=_HEADERS)
 
     @edge.post("", status_code=202)

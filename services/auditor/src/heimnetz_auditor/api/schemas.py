@@ -22,7 +22,10 @@ class ReportFormat(StrEnum):
 
 
 class AuditEntry(BaseModel):
-    """`grade` is `unknown` where the engine could not finish; `counts` are findings by severity."""
+    """`grade` is `unknown` where the engine could not finish; `counts` are findings by severity.
+
+    What the owner's waivers cover does not count.
+    """
 
     plugin: str
     version: str
