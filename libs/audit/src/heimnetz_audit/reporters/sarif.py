@@ -111,7 +111,9 @@ def _result(finding: Finding, index: int) -> dict[str, Any]:
 
 
 def _file_location(file: str) -> dict[str, Any]:
-    return {"physicalLocation": {"artifactLocation": {"uri": quote(file)}}}
+    return {
+        "physicalLocation": {"artifactLocation": {"uri": quote(file, errors="backslashreplace")}}
+    }
 
 
 def _location(file: str, line: int, end_line: int) -> dict[str, Any]:
