@@ -14,6 +14,7 @@ from heimnetz_cli.commands import (
     owning,
     publishing,
     running,
+    suggesting,
     watching,
 )
 from heimnetz_cli.exits import EXPLAINED
@@ -51,6 +52,7 @@ for family in (
     catalogue,
     authoring,
     auditing,
+    suggesting,
     publishing,
     owning,
     running,

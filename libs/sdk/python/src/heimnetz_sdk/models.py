@@ -118,6 +118,11 @@ class Trial(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Behaviour(Model):
+    items: tuple[Document, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Grant(Model):
     plugin: str
     version: str = ""

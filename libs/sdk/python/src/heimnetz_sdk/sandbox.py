@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from heimnetz_sdk._transport import Stream, Transport
-from heimnetz_sdk.models import Page, Run, Trial, decode, decode_page
+from heimnetz_sdk.models import Behaviour, Page, Run, Trial, decode, decode_page
 
 BASE = "/api/sandbox/v1"
 TRIAL_SECONDS = 300.0
@@ -27,6 +27,16 @@ class Sandbox:
             timeout_seconds=TRIAL_SECONDS,
         )
         return decode(Trial, answer.json())
+
+    def get_trial(self, plugin: str, version: str) -> Trial:
+        """The last one of this version."""
+        query = {"plugin": plugin, "version": version}
+        return decode(Trial, self._transport.request("GET", f"{BASE}/trials", query=query).json())
+
+    def get_behaviour(self, plugin: str) -> tuple[Mapping[str, Any], ...]:
+        """What runs of the plugin did or tried at least once, newest first."""
+        path = f"{BASE}/plugins/{quote(plugin, safe='')}/behaviour"
+        return decode(Behaviour, self._transport.request("GET", path).json()).items
 
     def start_run(
         self,
