@@ -287,6 +287,27 @@ class Manifest(_Part):
         return self
 
     @model_validator(mode="after")
+    def _secrets_are_there(self) -> Manifest:
+        reached = {item.to for item in self.permissions.network}
+        for index, secret in enumerate(self.permissions.secrets):
+            if secret.to is None:
+                continue
+            where = ("permissions", "secrets", index)
+            if f"/{secret.name}" not in self.configuration_schema.secrets:
+                raise refuse(
+                    "manifest-invalid-secret",
+                    f"configuration has no field {secret.name} with secret: true",
+                    below=(*where, "name"),
+                )
+            if secret.to not in reached:
+                raise refuse(
+                    "manifest-invalid-secret",
+                    f"permissions.network does not ask for {secret.to}",
+                    below=(*where, "to"),
+                )
+        return self
+
+    @model_validator(mode="after")
     def _nothing_twice(self) -> Manifest:
         lists: dict[tuple[str | int, ...], list[str]] = {
             ("permissions", "network"): [item.to for item in self.permissions.network],

@@ -185,6 +185,16 @@ def _secret_name(value: str) -> str:
     return value
 
 
+def _one_host(value: str) -> str:
+    destination = Destination.parse(value)
+    network = destination.network
+    if destination.is_lan or (network is not None and network.num_addresses > 1):
+        raise refuse(
+            "manifest-invalid-secret", f"{shown(value)!r} is not one host, which a secret is for"
+        )
+    return str(destination)
+
+
 EventType = Annotated[str, StringConstraints(max_length=160), AfterValidator(check_event)]
 
 _STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -218,7 +228,12 @@ class StoragePermission(_Asked):
 
 class SecretPermission(_Asked):
     name: Annotated[str, StringConstraints(max_length=63), AfterValidator(_secret_name)] = Field(
-        description="Name under which the owner deposits the secret"
+        description="A secret field of the configuration"
+    )
+    to: Annotated[str, StringConstraints(max_length=300), AfterValidator(_one_host)] | None = Field(
+        default=None,
+        description="host:port that it is for: the plugin gets a placeholder, and the broker puts "
+        "the value into what `context.fetch` sends there, and nowhere else",
     )
 
 
@@ -246,14 +261,16 @@ class Permissions(BaseModel):
     def asked(self) -> Iterator[tuple[str, str]]:
         """Each permission as a grant key with its reason.
 
-        Keys: `network:HOST:PORT`, `storage:BYTES`, `secrets:NAME`, `publish:EVENT`, `call:PLUGIN`.
+        Keys: `network:HOST:PORT`, `storage:BYTES`, `secrets:NAME`, `secrets:NAME@HOST:PORT`,
+        `publish:EVENT`, `call:PLUGIN`.
         """
         for network in self.network:
             yield f"network:{network.to}", network.reason
         if self.storage is not None:
             yield f"storage:{self.storage.size_bytes}", self.storage.reason
         for secret in self.secrets:
-            yield f"secrets:{secret.name}", secret.reason
+            place = "" if secret.to is None else f"@{secret.to}"
+            yield f"secrets:{secret.name}{place}", secret.reason
         for publish in self.publish:
             yield f"publish:{publish.event}", publish.reason
         for call in self.call:
@@ -297,8 +314,10 @@ class Grants(frozenset[str]):
         return max((int(value) for value in self._values("storage")), default=0)
 
     @property
-    def secrets(self) -> tuple[str, ...]:
-        return self._values("secrets")
+    def held(self) -> tuple[tuple[str, Destination], ...]:
+        """Secrets that the broker sends for the plugin: the name, and to whom."""
+        pairs = [value.partition("@") for value in self._values("secrets")]
+        return tuple((name, Destination.parse(to)) for name, _, to in pairs if to)
 
     @property
     def publish(self) -> tuple[str, ...]:
@@ -316,13 +335,17 @@ class Grants(frozenset[str]):
         return sorted(self)
 
 
+def _describe_secret(name: str, to: str = "") -> str:
+    return f"send the secret {name} to {to}, without seeing it" if to else f"read the secret {name}"
+
+
 def describe(key: str) -> str:
     """One permission in words, for a person who decides."""
     kind, _, value = key.partition(":")
     words: dict[str, Any] = {
         "network": f"connect to {value}",
         "storage": f"keep up to {int(value) if value.isdigit() else 0:,} bytes of its own data",
-        "secrets": f"read the secret {value}",
+        "secrets": _describe_secret(*value.split("@", 1)),
         "publish": f"announce events of type {value}",
         "call": f"call the plugin {value}",
     }

@@ -39,7 +39,8 @@ _SHOWN = {
     "permissions": (
         "\n  network:\n    - to: api.example.org:443\n      reason: Reads the prices of tomorrow"
         "\n  storage:\n    size: 1 MiB\n    reason: Remembers what it has seen"
-        "\n  secrets:\n    - name: api_key\n      reason: The price service asks for it"
+        "\n  secrets:\n    - name: password\n      to: api.example.org:443"
+        "\n      reason: The price service asks for it"
         "\n  publish:\n    - event: energy.price.changed.v1\n      reason: Others react to it"
         "\n  call:\n    - plugin: log-digest\n      reason: Sums up its own log"
     ),

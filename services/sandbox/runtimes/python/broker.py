@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 BROKER = "/run/heimnetz/broker.sock"
 MAX_VALUE_BYTES = 1 << 20
+MAX_ANSWER_BYTES = 16 << 20
 
 
 def ask(method: str, path: str, body: bytes = b"") -> bytes | None:
@@ -28,6 +29,52 @@ def ask(method: str, path: str, body: bytes = b"") -> bytes | None:
     if status >= 500 or status == 429:
         raise ConnectionError(text)
     return None if status == 404 else rest
+
+
+class Response:
+    """Of `fetch`. `headers` has its names in lower case."""
+
+    def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.status, self.headers, self.body = status, headers, body
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def fetch(
+    url: str,
+    *,
+    method: str = "GET",
+    headers: dict[str, str] | None = None,
+    body: bytes | str | None = None,
+    timeout: float = 30.0,
+) -> Response:
+    """See `Context.fetch`."""
+    import http.client
+
+    data = body.encode() if isinstance(body, str) else body
+    connection = http.client.HTTPConnection("broker")
+    with socket.socket(socket.AF_UNIX) as connection.sock:
+        connection.sock.settimeout(timeout)
+        connection.sock.connect(BROKER)
+        connection.request(method, url, data, headers or {})
+        answer = connection.getresponse()
+        named = {name.lower(): value for name, value in answer.getheaders()}
+        response = Response(answer.status, named, answer.read(MAX_ANSWER_BYTES + 1))
+    verdict = named.get("heimnetz-broker")
+    if verdict == "malformed":
+        raise ValueError(response.text)
+    if verdict in ("unreachable", "capped"):
+        raise ConnectionError(response.text)
+    if verdict:
+        raise PermissionError(errno.EACCES, response.text)
+    if len(response.body) > MAX_ANSWER_BYTES:
+        raise ValueError(f"the answer has more than {MAX_ANSWER_BYTES:,} bytes")
+    return response
 
 
 class Storage:

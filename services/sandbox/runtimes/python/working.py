@@ -89,6 +89,7 @@ class Worker:
             files={name: Path("/in") / name for name in call["files"]},
             out=OUT,
             storage=broker.Storage(),
+            fetch=broker.fetch,
             publish=broker.publish,
             call=broker.call,
             run_id=call["run_id"],

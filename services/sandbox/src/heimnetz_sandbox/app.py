@@ -3,11 +3,13 @@
 import asyncio
 import os
 import re
+import ssl
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 from fastapi import FastAPI
 
@@ -86,6 +88,7 @@ class Sandbox:
             observing=Observing(self._database),
             database=self._database,
             call=self._call,
+            tls=_trust(settings.ca_file),
         )
         assert set(self._place.images) == set(runtimes.BY_NAME)
         self._sealer = sealer
@@ -263,3 +266,10 @@ async def _supervise(name: str, work: Callable[[], Awaitable[None]]) -> None:
         except Exception:
             log.exception("background_failed", work=name)
             await asyncio.sleep(1)
+
+
+def _trust(ca_file: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
+    return context

@@ -6,6 +6,7 @@ or, where the plugin wants new processes only, one after the other.
 
 import asyncio
 import contextlib
+import ssl
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ from heimnetz_sandbox import cgroups, containers, metrics, runtimes
 from heimnetz_sandbox.broker.announcing import Announcing
 from heimnetz_sandbox.broker.answering import Answering
 from heimnetz_sandbox.broker.calling import Call, Calling
+from heimnetz_sandbox.broker.holding import Held
 from heimnetz_sandbox.broker.rules import Rules, read_near
 from heimnetz_sandbox.broker.serving import Attempt, Broker, Caps
 from heimnetz_sandbox.broker.storing import Storage
@@ -54,6 +56,8 @@ class Place:
     observing: Observing
     database: Database
     call: Call
+    # Whom the broker trusts where it makes a TLS connection itself.
+    tls: ssl.SSLContext
 
 
 class EndedEarly(Exception):
@@ -172,6 +176,7 @@ class Chamber:
                 own=self._trial.own,
                 sink=self._trial.heard,
                 caps=TRIAL_CAPS,
+                tls=self._place.tls,
             )
             await self._broker.open(path)
             return
@@ -180,6 +185,7 @@ class Chamber:
             Rules(grants.network, read_near()),
             say=self._note,
             tell=self._observe,
+            tls=self._place.tls,
             own={
                 "storage": Storage(self._place.database, plugin, grants.storage_bytes),
                 "events": Announcing(self._place.database, grants.publish, self._current),
@@ -188,6 +194,12 @@ class Chamber:
         )
         await self._broker.open(path)
 
+    def serve(self, run: Run, held: Sequence[Held]) -> None:
+        """From now on it is this run's."""
+        assert self._broker is not None
+        self.run = run
+        self._broker.held = held
+
     def _current(self) -> Run | None:
         return self.run
 
@@ -195,7 +207,7 @@ class Chamber:
         self.log.note(text)
 
     def _observe(self, attempt: Attempt) -> None:
-        self._tell(Touch("connect", attempt.target, is_granted=attempt.is_granted))
+        self._tell(Touch(attempt.kind, attempt.target, is_granted=attempt.is_granted))
 
     def _see(self, kind: str, target: str) -> None:
         """What the runner tells; a connection beside the broker is nobody's grant."""

@@ -18,7 +18,7 @@ from heimnetz_sandbox.chambers import Chamber, Place
 from heimnetz_sandbox.errors import CannotPrepare, EngineAway, EngineDown, ImageMissing
 from heimnetz_sandbox.model import Evidence, Installation, Outcome, Request, Run, judge
 from heimnetz_sandbox.pooling import Pool
-from heimnetz_sandbox.preparing import Preparer, secrets_of
+from heimnetz_sandbox.preparing import Preparer
 from heimnetz_sandbox.recording import Log, visible
 from heimnetz_sandbox.running import Execution, Task
 from heimnetz_sandbox.store import installations, outputs, runs
@@ -204,13 +204,11 @@ class Dispatcher:
             raise CannotPrepare("another version was installed while the run waited")
         ready = await self._preparer.ensure(installation)
         assert ready.program is not None
-        configuration = self._preparer.open_configuration(ready)
         return Task(
             run=run,
             installation=ready,
             program=ready.program,
-            configuration=configuration,
-            secrets=secrets_of(ready.program, configuration),
+            given=self._preparer.open(ready),
             input=document,
             files=files,
         )
@@ -247,13 +245,11 @@ class Dispatcher:
     async def _carry_direct(self, chamber: Chamber, run: Run, request: Request) -> None:
         with traced(run.traceparent):
             try:
-                configuration = self._preparer.open_configuration(chamber.installation)
                 task = Task(
                     run=run,
                     installation=chamber.installation,
                     program=chamber.program,
-                    configuration=configuration,
-                    secrets=secrets_of(chamber.program, configuration),
+                    given=self._preparer.open(chamber.installation),
                     input=json.loads(request.input),
                     files=request.files,
                 )

@@ -46,7 +46,8 @@ class PluginAnnounced(EventData):
 class BehaviourObserved(EventData):
     """A plugin did, or tried without a grant, what it never had before.
 
-    `kind`: `connect`, `resolve`, `read`, `write`, `process`, `code` made from text, `native` code.
+    `kind`: `connect`, `resolve`, `read`, `write`, `process`, `code` made from text, `native` code,
+    `secret` that was to be sent to somebody whom it is not for, or came back.
     """
 
     name: ClassVar[str] = "behaviour.observed.v1"

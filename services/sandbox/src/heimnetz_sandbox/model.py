@@ -99,6 +99,8 @@ class Program:
     secret_pointers: tuple[str, ...] = ()
     dependencies: str | None = None
     fresh: str = "container"
+    # Secrets that the plugin gets a placeholder for.
+    held: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from heimnetz_common.logs import get_logger
 from heimnetz_common.sealing import Sealer
 from heimnetz_manifest import Grants, ManifestError, Package, read_package
 from heimnetz_sandbox import containers, folders, locks, metrics, runtimes
+from heimnetz_sandbox.broker.holding import Given, give
 from heimnetz_sandbox.engine import Engine
 from heimnetz_sandbox.errors import CannotPrepare, EngineDown
 from heimnetz_sandbox.folders import Folders
@@ -174,12 +175,12 @@ class Preparer:
         values = answer.get("configuration", {})
         return self._sealer.seal(json.dumps(values).encode(), _context(plugin))
 
-    def open_configuration(self, installation: Installation) -> dict[str, Any]:
+    def open(self, installation: Installation) -> Given:
         """Raises: CannotOpen."""
         assert installation.configuration is not None
+        assert installation.program is not None
         text = self._sealer.open(installation.configuration, _context(installation.plugin))
-        values: dict[str, Any] = json.loads(text)
-        return values
+        return give(installation.program, json.loads(text), installation.grants)
 
     async def _build(self, installation: Installation, package: Package) -> None:
         """Dependencies by a builder container, into a folder shared by all with the same lock."""
@@ -241,19 +242,6 @@ class Preparer:
         return None if outcome.get("ok") is True else str(outcome.get("reason"))[:4000]
 
 
-def secrets_of(program: Program, configuration: dict[str, Any]) -> list[str]:
-    """The values of the fields that the manifest calls secret."""
-    found = []
-    for pointer in program.secret_pointers:
-        value: Any = configuration
-        for part in pointer.split("/")[1:]:
-            name = part.replace("~1", "/").replace("~0", "~")
-            value = value.get(name) if isinstance(value, dict) else None
-        if isinstance(value, str):
-            found.append(value)
-    return found
-
-
 def _program(package: Package, lock: bytes | None) -> Program:
     manifest = package.manifest
     runtime = runtimes.BY_NAME[manifest.runtime]
@@ -268,6 +256,7 @@ def _program(package: Package, lock: bytes | None) -> Program:
         secret_pointers=manifest.configuration_schema.secrets,
         dependencies=key,
         fresh=manifest.fresh,
+        held=tuple(one.name for one in manifest.permissions.secrets if one.to is not None),
     )
 
 

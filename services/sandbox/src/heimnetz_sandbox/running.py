@@ -7,6 +7,7 @@ from typing import Any
 
 from heimnetz_common.logs import get_logger
 from heimnetz_sandbox import cgroups, metrics
+from heimnetz_sandbox.broker.holding import Given
 from heimnetz_sandbox.chambers import Chamber, EndedEarly, Place
 from heimnetz_sandbox.conversing import Violation
 from heimnetz_sandbox.engine import Ending
@@ -30,8 +31,7 @@ class Task:
     run: Run
     installation: Installation
     program: Program
-    configuration: dict[str, Any] = field(repr=False)
-    secrets: Sequence[str] = field(repr=False)
+    given: Given = field(repr=False)
     input: Any = field(repr=False)
     files: Sequence[InputFile] = field(repr=False)
 
@@ -44,7 +44,7 @@ class Execution:
         self._task = task
         self._limits = task.program.limits
         self._stopped = asyncio.Event()
-        self._masker = Masker(task.secrets)
+        self._masker = Masker(task.given.secrets)
         self.log = Log(self._limits.log_bytes, self._masker)
         self.evidence = Evidence()
         self._peak = 0
@@ -127,7 +127,7 @@ class Execution:
     def _adopt(self, chamber: Chamber) -> None:
         """From now on what the chamber says is this run's."""
         assert chamber.talk is not None
-        chamber.run = self._task.run
+        chamber.serve(self._task.run, self._task.given.held)
         self.log = chamber.log
         self.log.masker = self._masker
         self.log.on_full = self._log_is_full
@@ -180,7 +180,7 @@ class Execution:
                 "run_id": task.run.id,
                 "trace_id": task.run.trace_id,
                 "input": task.input,
-                "configuration": task.configuration,
+                "configuration": task.given.configuration,
                 "files": [file.name for file in task.files],
             }
         )

@@ -35,6 +35,11 @@ class SandboxSettings(ServiceSettings):
     package_index_url: str = Field(
         default="", description="index of Python packages; empty means pip's own default"
     )
+    ca_file: Path | None = Field(
+        default=None,
+        description="PEM file of certificate authorities that `context.fetch` trusts besides the"
+        " usual ones",
+    )
     concurrency: int = Field(default=4, ge=1, le=64, description="runs at the same time")
     plugin_concurrency: int = Field(
         default=2, ge=1, le=64, description="runs of one plugin at the same time"

@@ -22,6 +22,7 @@ from heimnetz_common.telemetry import Trace
 from heimnetz_manifest import InvalidConfiguration, Package
 from heimnetz_manifest.model import Example
 from heimnetz_sandbox.broker.answering import Answer, Answering
+from heimnetz_sandbox.broker.holding import give
 from heimnetz_sandbox.chambers import Chamber, EndedEarly, Place, new_name
 from heimnetz_sandbox.conversing import Violation
 from heimnetz_sandbox.errors import QueueFull, VersionUnknown
@@ -36,7 +37,7 @@ from heimnetz_sandbox.model import (
     judge,
     new_run_id,
 )
-from heimnetz_sandbox.preparing import Preparer, secrets_of
+from heimnetz_sandbox.preparing import Preparer
 from heimnetz_sandbox.recording import Log, Masker, visible
 from heimnetz_sandbox.running import Execution, Task
 from heimnetz_sandbox.store import trials
@@ -220,8 +221,7 @@ class Trials:
             run=_run(installation),
             installation=installation,
             program=program,
-            configuration=configuration,
-            secrets=secrets_of(program, configuration),
+            given=give(program, configuration, installation.grants),
             input=example.input,
             files=files,
         )

@@ -1,12 +1,13 @@
 """The way out: in the test's own process for every refusal, then from a real container."""
 
 import asyncio
+import base64
 import json
 import socket
 import ssl
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +19,7 @@ import pytest
 from heimnetz_common.testing import KeyRing, free_port, fresh_database
 from heimnetz_init import issuing
 from heimnetz_manifest import Destination
+from heimnetz_sandbox.broker.holding import Held
 from heimnetz_sandbox.broker.rules import Rules
 from heimnetz_sandbox.broker.serving import Attempt, Broker, Caps
 from heimnetz_sandbox.broker.storing import Storage
@@ -48,15 +50,23 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
+async def serving(
+    tls: ssl.SSLContext | None = None, echo: int | None = None
+) -> AsyncIterator[Server]:
+    """`echo`: what came goes back, in pieces of so many bytes."""
     server = Server(own_address(), 0)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             server.requests.append(head)
-            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello")
-            await writer.drain()
+            writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n")
+            body = head.partition(b"X-Key: ")[2] or head if echo else b"hello"
+            size = echo or len(body)
+            for start in range(0, len(body), size):
+                writer.write(body[start : start + size])
+                await writer.drain()
+                await asyncio.sleep(0)
         except (OSError, EOFError):
             pass
         finally:
@@ -98,10 +108,16 @@ class Way:
 @pytest.fixture
 def way(tmp_path: Path) -> Callable[..., Any]:
     @asynccontextmanager
-    async def make(*grants: str, caps: Caps | None = None) -> AsyncIterator[Way]:
+    async def make(
+        *grants: str,
+        caps: Caps | None = None,
+        tls: ssl.SSLContext | None = None,
+        held: Sequence[Held] = (),
+    ) -> AsyncIterator[Way]:
         way = Way(tmp_path / "broker.sock")
         rules = Rules(tuple(Destination.parse(text) for text in grants))
-        broker = Broker("p", rules, say=way.said.append, tell=way.hear, caps=caps)
+        broker = Broker("p", rules, say=way.said.append, tell=way.hear, caps=caps, tls=tls)
+        broker.held = held
         await broker.open(way.path)
         try:
             yield way
@@ -149,7 +165,7 @@ async def test_a_tunnel_carries_bytes_both_ways(way: Any) -> None:
         ("CONNECT EXAMPLE.org:443 HTTP/1.1\r\nHost: x\r\n\r\n", 400, False),
         ("GET http://PLACE/ HTTP/1.1\r\nHost: example.org\r\n\r\n", 403, True),
         ("GET http://u:p@PLACE/ HTTP/1.1\r\nHost: PLACE\r\n\r\n", 400, False),
-        ("GET https://PLACE/ HTTP/1.1\r\nHost: PLACE\r\n\r\n", 400, False),
+        ("GET ftp://PLACE/ HTTP/1.1\r\nHost: PLACE\r\n\r\n", 400, False),
         ("GET / HTTP/1.1\r\nHost: PLACE\r\n\r\n", 400, False),
         ("GET http://PLACE/ HTTP/1.1\nHost PLACE\n\n", 400, False),
         (
@@ -254,6 +270,134 @@ async def test_tls_must_ask_for_the_host_that_the_connection_is_for(
     assert (b"hello" in answer) is is_passed
     assert (server.requests != []) is is_passed
     assert (out.refused == []) is is_passed
+
+
+KEY = "s3cr3t/key+value"
+
+
+def held(to: str | None, value: str = KEY) -> Held:
+    return Held("token", PLACEHOLDER, value, None if to is None else Destination.parse(to))
+
+
+PLACEHOLDER = "heimnetz-secret-token-0123456789abcdef01234567"
+
+
+@pytest.fixture
+def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The names granted.example.org and other.example.org, of servers on this machine."""
+    address = own_address()
+
+    async def lookup(_host: str, port: int, **_: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    monkeypatch.setattr(Rules, "check", lambda _s, _t, _d, found: found)
+    with certified(tmp_path, address) as both:
+
+        def begin() -> Any:
+            monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", lookup, raising=False)
+            return both
+
+        yield begin
+
+
+def asking(host: str, *headers: str, scheme: str = "https", path: str = "/") -> bytes:
+    lines = (f"GET {scheme}://{host}{path} HTTP/1.1", f"Host: {host}", *headers, "", "")
+    return "\r\n".join(lines).encode()
+
+
+async def test_a_secret_is_put_in_where_the_broker_makes_the_connection_to_its_host(
+    way: Any, trusted: Any
+) -> None:
+    server_tls, client_tls = trusted()
+    async with serving(server_tls) as server:
+        host = f"granted.example.org:{server.port}"
+        async with way(host, tls=client_tls, held=(held(host),)) as out:
+            basic = base64.b64encode(f"anna:{PLACEHOLDER}".encode()).decode()
+            answer = await out.ask(
+                asking(
+                    host,
+                    f"X-Key: {PLACEHOLDER}",
+                    f"Authorization: Basic {basic}",
+                    "Accept-Encoding: gzip",
+                    path=f"/a?key={PLACEHOLDER}",
+                )
+            )
+
+    assert answer.endswith(b"hello")
+    head = server.requests[0].lower()
+    assert head.startswith(b"get /a?key=s3cr3t%2fkey%2bvalue http/1.1")
+    assert f"x-key: {KEY}".encode() in head
+    assert base64.b64encode(f"anna:{KEY}".encode()).lower() in head
+    assert b"accept-encoding: identity" in head
+    assert out.refused == []
+
+
+@pytest.mark.parametrize(
+    ("to", "scheme"),
+    [("other.example.org:443", "https"), (None, "https"), ("granted.example.org", "http")],
+    ids=["another host", "not granted", "without TLS"],
+)
+@pytest.mark.attack(row=43, what="a secret's placeholder to whom it is not for")
+async def test_elsewhere_a_placeholder_is_sent_as_it_is_and_told(
+    way: Any, trusted: Any, to: str | None, scheme: str
+) -> None:
+    server_tls, client_tls = trusted()
+    async with serving(server_tls if scheme == "https" else None) as server:
+        host = f"granted.example.org:{server.port}"
+        mine = held(host if scheme == "http" else to)
+        async with way(host, tls=client_tls, held=(mine,)) as out:
+            await out.ask(asking(host, f"X-Key: {PLACEHOLDER}", scheme=scheme))
+
+    assert PLACEHOLDER.encode() in server.requests[0]
+    assert out.refused == [f"token to {host}"]
+    assert KEY not in str(out.said)
+
+
+@pytest.mark.parametrize("piece", [1, 7, 1000])
+@pytest.mark.attack(row=43, what="a host that gives a secret back")
+async def test_an_answer_with_the_secret_in_it_is_cut_off(
+    way: Any, trusted: Any, piece: int
+) -> None:
+    server_tls, client_tls = trusted()
+    async with serving(server_tls, echo=piece) as server:
+        host = f"granted.example.org:{server.port}"
+        async with way(host, tls=client_tls, held=(held(host),)) as out:
+            answer = await out.ask(asking(host, f"X-Key: {PLACEHOLDER}"))
+
+    assert KEY.encode() in server.requests[0]
+    assert KEY[:4].encode() not in answer
+    assert out.refused == [f"back from {host}"]
+
+
+@pytest.mark.parametrize("value", ["line\r\nX-Other: 1", "nul\0"])
+async def test_a_value_that_would_be_more_than_a_header_is_not_sent(
+    way: Any, trusted: Any, value: str
+) -> None:
+    server_tls, client_tls = trusted()
+    async with serving(server_tls) as server:
+        host = f"granted.example.org:{server.port}"
+        async with way(host, tls=client_tls, held=(held(host, value),)) as out:
+            answer = await out.ask(asking(host, f"X-Key: {PLACEHOLDER}"))
+
+    assert status(answer) == 400
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("host", ["other.example.org", "granted.example.org"])
+async def test_a_certificate_that_is_not_valid_for_the_host_ends_the_connection(
+    way: Any, trusted: Any, host: str
+) -> None:
+    server_tls, client_tls = trusted()
+    # The right name, by an authority that nobody trusts; or the other way round.
+    tls = client_tls if host.startswith("other") else ssl.create_default_context()
+    async with serving(server_tls) as server:
+        place = f"{host}:{server.port}"
+        async with way(place, tls=tls, held=(held(place),)) as out:
+            answer = await out.ask(asking(place, f"X-Key: {PLACEHOLDER}"))
+
+    assert status(answer) == 502
+    assert b"certificate is not valid" in answer
+    assert server.requests == []
 
 
 @pytest.mark.attack(row=51, what="more connections and bytes than fit")

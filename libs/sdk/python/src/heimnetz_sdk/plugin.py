@@ -34,6 +34,19 @@ class Storage(Protocol):
         """In order; all that begin with `prefix`."""
 
 
+class Response(Protocol):
+    """An answer, whatever its status; `headers` has its names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str: ...
+
+    def json(self) -> Any: ...
+
+
 class Context(Protocol):
     """What the platform hands to one run."""
 
@@ -58,6 +71,24 @@ class Context(Protocol):
     @property
     def trace_id(self) -> str:
         """32 hexadecimal digits; the same trace reaches from the gateway to this run's log."""
+
+    def fetch(
+        self,
+        url: str,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | str | None = None,
+        timeout: float = 30.0,
+    ) -> Response:
+        """One HTTP request to a host that was granted. A redirect is answered, not followed.
+
+        A secret that the manifest names a host for is a placeholder in the configuration. Put it
+        into the URL or a header, `Authorization: Basic` included, and the host gets the value.
+
+        Raises: PermissionError without the grant, ConnectionError when nobody answers or a cap is
+        reached, ValueError for what is no URL or an answer of more than 16 MiB.
+        """
 
     def publish(self, event: str, data: Mapping[str, Any]) -> None:
         """Announce an event of a type that the plugin may publish; whoever listens for it is run.

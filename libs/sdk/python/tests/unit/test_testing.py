@@ -41,8 +41,8 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Proje
     """Runs these tests in a plugin's project, in a process of its own."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
-    def run(tests: str, code: str = PLUGIN) -> pytest.RunResult:
-        pytester.makefile(".yaml", plugin=MANIFEST)
+    def run(tests: str, code: str = PLUGIN, manifest: str = MANIFEST) -> pytest.RunResult:
+        pytester.makefile(".yaml", plugin=manifest)
         source = pytester.path / "src"
         source.mkdir(exist_ok=True)
         (source / "tiny.py").write_text(textwrap.dedent(code))
@@ -253,6 +253,53 @@ def test_what_was_not_granted_is_refused_and_told(project: Project) -> None:
     project(tests, TRIES).assert_outcomes(passed=5)
 
 
+SENDS = """
+def run(input, context):
+    token = context.config["token"]
+    answer = context.fetch(input["url"] + "?k=" + token, headers={"Authorization": "t " + token})
+    return {"token": token, "status": answer.status, "said": answer.json()}
+"""
+HELD = """
+permissions:
+  network:
+    - {to: "api.example.org:443", reason: "Reads prices"}
+    - {to: "other.example.org:443", reason: "Reads more"}
+  secrets:
+    - {name: token, to: "api.example.org:443", reason: "Asked for"}
+"""
+
+
+def test_a_secret_that_the_broker_sends_reaches_its_host_alone(project: Project) -> None:
+    tests = """
+        def test_it(plugin):
+            plugin.network.answer("GET", "https://api.example.org/?k=k%2Fey", json=[1])
+            run = plugin.run({"url": "https://api.example.org/"}, config={"token": "k/ey"})
+
+            assert run.result["said"] == [1]
+            assert run.result["token"].startswith("heimnetz-secret-token-")
+            assert plugin.network.requests[0].headers["authorization"] == "t k/ey"
+            assert "secrets:token@api.example.org:443" in run.used
+            run.assert_no_secret_shown()
+
+        def test_another_host(plugin):
+            url = "https://other.example.org/"
+            plugin.network.respond = lambda request: plugin.network.answers(request)
+            plugin.network.answers = lambda request: (
+                seen.append(request), Answer(200, b"[]"))[1]
+            seen = []
+            plugin.run({"url": url}, config={"token": "k/ey"})
+
+            assert "k/ey" not in seen[0].headers["authorization"]
+            assert "heimnetz-secret-token-" in seen[0].url
+
+        from heimnetz_sdk.testing.proxy import Answer
+    """
+    before = MANIFEST[: MANIFEST.index("permissions:")]
+    after = MANIFEST[MANIFEST.index("configuration:") :]
+
+    project(tests, SENDS, before + HELD.lstrip() + after).assert_outcomes(passed=2)
+
+
 def test_a_host_that_does_not_answer_and_an_answer_that_is_missing(project: Project) -> None:
     tests = """
         import pytest
@@ -353,9 +400,8 @@ OTHERS = MANIFEST.replace(
 
 
 def test_events_and_calls_are_heard_and_answered_within_the_grants(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    project: Project,
 ) -> None:
-    monkeypatch.setitem(globals(), "MANIFEST", OTHERS)
     code = """
         def run(input, context):
             context.publish(input.get("event", "price.changed.v1"), {"price": 3})
@@ -386,4 +432,4 @@ def test_events_and_calls_are_heard_and_answered_within_the_grants(
                 plugin.run()
     """
 
-    project(tests, code).assert_outcomes(passed=5)
+    project(tests, code, OTHERS).assert_outcomes(passed=5)

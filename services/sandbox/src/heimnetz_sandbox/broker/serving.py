@@ -1,4 +1,6 @@
-"""A proxy on a Unix socket of one container's own: CONNECT for anything, http:// in full form.
+"""A proxy on a Unix socket of one container's own: CONNECT for anything, URLs in full form.
+
+For an https:// URL the broker itself makes the TLS connection, and can put secrets in.
 
 What is asked of the broker itself (`/storage/…`, `/events/…`, `/plugins/…`) is answered here too.
 
@@ -9,7 +11,8 @@ are resolved here, once a connection, and the address that was checked is the on
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Callable, Mapping
+import ssl
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,6 +24,7 @@ from heimnetz_manifest import Destination
 from heimnetz_sandbox import metrics
 from heimnetz_sandbox.broker import answering, hello
 from heimnetz_sandbox.broker.answering import MAX_BODY_BYTES, Answer, Answering
+from heimnetz_sandbox.broker.holding import Echo, Held, fill
 from heimnetz_sandbox.broker.rules import Refused, Rules, Target, parse
 from heimnetz_sandbox.broker.talking import CHUNK_BYTES, Pipes, Talk
 
@@ -35,6 +39,7 @@ STATUS = {
     "wrong_name": 403,
     "unreachable": 502,
     "capped": 429,
+    "echoed": 502,
 }
 
 log = get_logger(__name__)
@@ -51,8 +56,11 @@ class Caps:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
+    """`kind` is `connect`, or `secret` for one that was asked to go elsewhere or came back."""
+
     target: str
     is_granted: bool
+    kind: str = "connect"
 
 
 class Broker:
@@ -68,6 +76,7 @@ class Broker:
         own: Mapping[str, Answering] | None = None,
         sink: Callable[[str, bytes], None] | None = None,
         caps: Caps | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._plugin = plugin
         self._rules = rules
@@ -77,6 +86,9 @@ class Broker:
         # Hears what is sent to a host, and nothing is passed on.
         self._sink = sink
         self._caps = caps or Caps()
+        self._tls = tls or ssl.create_default_context()
+        # Of the run that is served now.
+        self.held: Sequence[Held] = ()
         self._attempts = 0
         self._bytes = 0
         self._open: set[asyncio.Task[None]] = set()
@@ -89,6 +101,7 @@ class Broker:
     def renew(self) -> None:
         """For the next run of the same container: each has all of the caps."""
         self._attempts = self._bytes = 0
+        self.held = ()
         for task in self._open:
             task.cancel()
 
@@ -128,28 +141,43 @@ class Broker:
             if own is not None:
                 await self._answer(own, talk, request)
                 return
-            target = _target(request)
+            target, is_tls = _target(request)
             wanted = str(target)
+            filled = None
+            if request.method != b"CONNECT":
+                filled = fill(request, target, self.held, is_tls=is_tls)
+                self._tell_kept_back(filled.kept_back, wanted)
             if self._sink is not None:
                 await self._swallow(self._sink, talk, request, target)
                 return
-            upstream = await self._connect(target)
+            upstream = await self._connect(target, self._tls if is_tls else None)
         except Refused as refusal:
             self._count(refusal.verdict, wanted, str(refusal))
-            await talk.refuse(STATUS[refusal.verdict], str(refusal))
+            await talk.refuse(STATUS[refusal.verdict], refusal.verdict, str(refusal))
             return
         self._count("allowed", wanted)
-        pipes = Pipes(reader, writer, *upstream, self._take)
+        look = None
+        if filled is not None and filled.texts:
+            look = Echo(filled.texts, lambda: self._tell_echo(wanted)).take
+        pipes = Pipes(reader, writer, *upstream, self._take, look)
         try:
-            if request.method == b"CONNECT":
+            if filled is None:
                 await talk.accept()
                 await pipes.tunnel(talk.unread(), lambda data: _check_name(target, data))
             else:
-                await talk.pass_on(request, target, pipes)
+                await talk.pass_on(filled.request, target, pipes)
         except Refused as refusal:
             self._count(refusal.verdict, wanted, str(refusal))
         finally:
             upstream[1].transport.abort()
+
+    def _tell_kept_back(self, names: Sequence[str], wanted: str) -> None:
+        for name in names:
+            self._say(f"the secret {name} is not for {wanted}: only its placeholder was sent")
+            self._tell(Attempt(f"{name} to {wanted}", is_granted=False, kind="secret"))
+
+    def _tell_echo(self, wanted: str) -> None:
+        self._tell(Attempt(f"back from {wanted}", is_granted=False, kind="secret"))
 
     async def _swallow(
         self,
@@ -211,16 +239,23 @@ class Broker:
         if self._bytes > self._caps.byte_count:
             raise Refused("capped", f"more than {self._caps.byte_count:,} bytes in all")
 
-    async def _connect(self, target: Target) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _connect(
+        self, target: Target, tls: ssl.SSLContext | None
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Raises: Refused."""
         destination = self._rules.find(target)
         failure = "it does not answer"
         for address in await self._resolve(target, destination):
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
-                    return await asyncio.open_connection(str(address), target.port)
+                    name = None if tls is None else target.host
+                    return await asyncio.open_connection(
+                        str(address), target.port, ssl=tls, server_hostname=name
+                    )
             except TimeoutError:
                 failure = "it does not answer"
+            except ssl.SSLCertVerificationError as error:
+                failure = f"its certificate is not valid: {error.verify_message}"
             except OSError as error:
                 failure = (error.strerror or "it refuses").lower()
         raise Refused("unreachable", f"{target} cannot be reached: {failure}")
@@ -250,23 +285,24 @@ class Broker:
         return allowed
 
 
-def _target(request: h11.Request) -> Target:
-    """What the request is for. Raises: Refused."""
+def _target(request: h11.Request) -> tuple[Target, bool]:
+    """What the request is for, and whether it is to be reached by TLS. Raises: Refused."""
     text = request.target.decode("ascii", "replace")
     if request.method == b"CONNECT":
-        return parse(text)
+        return parse(text), False
     try:
         parts = urlsplit(text)
-        port = parts.port or 80
+        is_tls = parts.scheme == "https"
+        port = parts.port or (443 if is_tls else 80)
     except ValueError as error:
         raise Refused("malformed", "the target is no URL") from error
-    if parts.scheme != "http" or "@" in parts.netloc or not parts.hostname:
-        raise Refused("malformed", "ask for http://host/… in full, or CONNECT host:port")
+    if parts.scheme not in ("http", "https") or "@" in parts.netloc or not parts.hostname:
+        raise Refused("malformed", "ask for http(s)://host/… in full, or CONNECT host:port")
     target = parse(f"{parts.netloc.removesuffix(f':{port}')}:{port}")
     hosts = [value.decode("latin-1") for name, value in request.headers if name == b"host"]
     if hosts != [parts.netloc]:
         raise Refused("wrong_name", f"the header names {str(hosts)[:100]}, the URL {target.host}")
-    return target
+    return target, is_tls
 
 
 def _check_name(target: Target, data: bytes) -> bool:

@@ -15,6 +15,7 @@ IDLE_SECONDS = 60.0
 MAX_HEAD_BYTES = 16 * 1024
 HEAD_CHUNK_BYTES = 4 * 1024
 CHUNK_BYTES = 64 * 1024
+VERDICT_HEADER = "heimnetz-broker"
 _HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer "
     b"transfer-encoding upgrade".split()
@@ -87,12 +88,14 @@ class Talk:
             raise Refused("malformed", f"a body that cannot be read: {error}") from error
         return None
 
-    async def refuse(self, status: int, text: str) -> None:
+    async def refuse(self, status: int, verdict: str, text: str) -> None:
         text = f"Heimnetz refuses this connection: {text}\n"
-        await self.answer(Answer(status, text.encode()))
+        # So that a client tells our refusal from a server's.
+        await self.answer(Answer(status, text.encode()), (VERDICT_HEADER, verdict))
 
-    async def answer(self, answer: Answer) -> None:
+    async def answer(self, answer: Answer, *more: tuple[str, str]) -> None:
         headers = [
+            *more,
             ("content-type", "text/plain; charset=utf-8"),
             ("content-length", str(len(answer.body))),
             ("connection", "close"),
@@ -153,10 +156,13 @@ class Pipes:
         server_reader: asyncio.StreamReader,
         server_writer: asyncio.StreamWriter,
         take: Callable[[int, str], None],
+        look: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self._reader, self._writer = reader, writer
         self._server_reader, self._server_writer = server_reader, server_writer
         self._take = take
+        # Passes on what of an answer may be; told of its end by an empty text.
+        self._look = look or bytes
         self._last = asyncio.get_running_loop().time()
 
     async def send(self, data: bytes) -> None:
@@ -170,9 +176,13 @@ class Pipes:
         """Until the server has said everything. Raises: Refused."""
         while data := await self._read(self._server_reader):
             self._take(len(data), "received")
-            self._writer.write(data)
-            async with asyncio.timeout(IDLE_SECONDS):
-                await self._writer.drain()
+            await self._give(self._look(data))
+        await self._give(self._look(b""))
+
+    async def _give(self, data: bytes) -> None:
+        self._writer.write(data)
+        async with asyncio.timeout(IDLE_SECONDS):
+            await self._writer.drain()
 
     async def tunnel(self, first: bytes, is_in_order: Callable[[bytes], bool]) -> None:
         """Both ways until both have ended. Raises: Refused, TimeoutError, OSError."""

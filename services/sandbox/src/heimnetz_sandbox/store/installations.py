@@ -294,6 +294,7 @@ def _installation(row: asyncpg.Record) -> Installation:
             secret_pointers=tuple(document["secret_pointers"]),
             dependencies=document["dependencies"],
             fresh=document.get("fresh", "container"),
+            held=tuple(document.get("held", ())),
         )
     return Installation(
         plugin=row["plugin"],

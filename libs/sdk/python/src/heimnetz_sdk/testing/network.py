@@ -5,6 +5,7 @@ plugin would reach is refused, as in its container. TLS is left out behind the p
 wraps stays readable, so that requests can be looked at and answered.
 """
 
+import base64
 import errno
 import ipaddress
 import json as json_module
@@ -17,6 +18,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 from unittest import mock
+from urllib.parse import quote, urlsplit
 
 from heimnetz_manifest import Destination
 from heimnetz_sdk.testing.proxy import Answer, Proxy, Request
@@ -48,6 +50,32 @@ class Grant:
         return network.version == address.version and address in network
 
 
+@dataclass(frozen=True, slots=True)
+class Response:
+    """As `Context.fetch` answers."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        return json_module.loads(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A secret that the plugin has a placeholder for, and the grant that says where it may go."""
+
+    placeholder: str
+    value: str
+    key: str
+    to: Destination | None
+
+
 class Network:
     """What was asked is in `requests`, in order; what answers is said with `answer` and `fail`."""
 
@@ -59,6 +87,7 @@ class Network:
         self._grants: tuple[Grant, ...] = ()
         self._answers: dict[tuple[str, str], list[Answer]] = {}
         self._unreachable: set[str] = set()
+        self.held: tuple[Held, ...] = ()
         self._lock = threading.Lock()
         self._proxy: Proxy | None = None
 
@@ -110,6 +139,46 @@ class Network:
                     return None
             self.refused.append(f"network:{target}")
         return Answer(403, f"{target} is not granted".encode())
+
+    def fetch(
+        self,
+        url: str,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | str | None = None,
+        timeout: float = 30.0,  # noqa: ARG002  a test's answer comes at once
+    ) -> Response:
+        """As `Context.fetch`; the request is kept as the host would get it, secrets in place."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{url[:100]!r} is no http(s)://host/…")
+        is_secure = parts.scheme == "https"
+        host, port = parts.hostname, parts.port or (443 if is_secure else 80)
+        refusal = self.judge(host, port)
+        if refusal is not None:
+            kind = PermissionError if refusal.status == 403 else ConnectionError
+            raise kind(refusal.body.decode())
+        lowered = {name.lower(): text for name, text in (headers or {}).items()}
+        for held in self.held:
+            if is_secure and held.to is not None and (held.to.host, held.to.port) == (host, port):
+                url, lowered = self._put_in(held, url, lowered)
+        data = body.encode() if isinstance(body, str) else body or b""
+        answer = self.respond(Request(method.upper(), url, lowered, data))
+        named = {name.lower(): text for name, text in answer.headers.items()}
+        return Response(answer.status, named, answer.body)
+
+    def _put_in(
+        self, held: Held, url: str, headers: Mapping[str, str]
+    ) -> tuple[str, dict[str, str]]:
+        filled = {
+            name: _filled(name, text, held.placeholder, held.value)
+            for name, text in headers.items()
+        }
+        whole = url.replace(held.placeholder, quote(held.value, safe=""))
+        if whole != url or filled != headers:
+            self.used.add(held.key)
+        return whole, filled
 
     def respond(self, request: Request) -> Answer:
         with self._lock:
@@ -187,3 +256,11 @@ class Unwrapped(socket.socket):
 
     def getpeercert(self, binary_form: bool = False) -> bytes | dict[str, Any]:
         return b"" if binary_form else {}
+
+
+def _filled(name: str, text: str, placeholder: str, value: str) -> str:
+    if name == "authorization" and text[:6].lower() == "basic ":
+        opened = base64.b64decode(text[6:]).decode("utf-8", "replace")
+        if placeholder in opened:
+            return text[:6] + base64.b64encode(opened.replace(placeholder, value).encode()).decode()
+    return text.replace(placeholder, value)

@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import json
+import secrets
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from typing import Any
 
 from heimnetz_manifest import MANIFEST_NAME, Grants, Manifest, parse_manifest
 from heimnetz_sdk.testing.clock import Clock
-from heimnetz_sdk.testing.network import Network
+from heimnetz_sdk.testing.network import Held, Network
 from heimnetz_sdk.testing.others import Others
 from heimnetz_sdk.testing.storing import MemoryStorage
 
@@ -97,10 +98,12 @@ class Plugin:
         self.storage.begin(granted.storage_bytes)
         self.network.allow(str(to) for to in granted.network)
         self.others.begin(granted)
+        shown, self.network.held = _withheld(manifest, whole, granted)
         log: list[str] = []
         folder = self._folder()
         context = SimpleNamespace(
-            config=whole,
+            config=shown,
+            fetch=self.network.fetch,
             files=_placed(files or {}, folder / "in"),
             out=folder / "out",
             storage=self.storage,
@@ -169,12 +172,29 @@ class Plugin:
         yield from self.others.used
         if self.storage.is_used:
             yield f"storage:{granted.storage_bytes}"
+        # One that is read needs no asking for.
+        yield from (key for key in granted if key.startswith("secrets:") and "@" not in key)
 
     def _refused(self) -> Iterator[str]:
         yield from self.network.refused
         yield from self.others.refused
         if self.storage.is_refused:
             yield "storage"
+
+
+def _withheld(
+    manifest: Manifest, whole: Mapping[str, Any], granted: Grants
+) -> tuple[dict[str, Any], tuple[Held, ...]]:
+    """The configuration with placeholders for secrets that the broker sends."""
+    given, held = dict(whole), []
+    destinations = dict(granted.held)
+    for asked in manifest.permissions.secrets:
+        value = whole.get(asked.name)
+        if asked.to is not None and isinstance(value, str) and value:
+            given[asked.name] = f"heimnetz-secret-{asked.name}-{secrets.token_hex(12)}"
+            key = f"secrets:{asked.name}@{asked.to}"
+            held.append(Held(given[asked.name], value, key, destinations.get(asked.name)))
+    return given, tuple(held)
 
 
 @contextlib.contextmanager
