@@ -4,6 +4,7 @@ contracts/openapi/   the HTTP API of each service (OpenAPI 3.1)
 contracts/events/    the data of each event (JSON Schema 2020-12)
 contracts/manifest.schema.json
 docs/reference/      tables for people: settings, routes, events, states, problems, metrics
+docs/checks/         a page for each check of the audit, and their index
 
 A test compares what is committed with what this makes.
 """
@@ -20,6 +21,7 @@ import reference
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 
+from heimnetz_audit import explaining
 from heimnetz_common.auth import Rule
 from heimnetz_common.events import EventData
 from heimnetz_common.sealing import generate_key
@@ -124,11 +126,17 @@ def documents() -> dict[str, str]:
         "metrics": reference.metrics(SERVICES),
     }
     made |= {f"docs/reference/{name}.md": f"{MARK}{text}" for name, text in pages.items()}
+    explanations = explaining.explain_all()
+    made |= {
+        f"docs/checks/{each.check.rule}.md": f"{MARK}{explaining.page(each)}"
+        for each in explanations
+    }
+    made["docs/checks/README.md"] = f"{MARK}{explaining.index(explanations)}"
     return made
 
 
 def committed() -> dict[str, str]:
-    folders = (ROOT / "contracts", ROOT / "docs" / "reference")
+    folders = (ROOT / "contracts", ROOT / "docs" / "reference", ROOT / "docs" / "checks")
     return {
         str(path.relative_to(ROOT)): path.read_text("utf-8")
         for folder in folders

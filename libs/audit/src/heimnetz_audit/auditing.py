@@ -11,8 +11,8 @@ from heimnetz_audit.model import DeclaredPermissions, Package, Report, SourceTre
 from heimnetz_audit.reading import is_python
 from heimnetz_audit.scripting import examine_scripts
 
-#: Changes when the same package may be judged differently than before.
-ENGINE_VERSION: Final = "1.2.0"
+#: Changes when the same package may get another report than before.
+ENGINE_VERSION: Final = "1.2.1"
 
 
 def audit(

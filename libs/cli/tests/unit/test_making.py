@@ -96,6 +96,19 @@ def test_an_audit_prints_what_a_plugin_is_made_of(heimnetz: Heimnetz, tmp_path: 
     assert document["metadata"]["component"]["name"] == "tiny"
 
 
+def test_a_rule_is_explained_without_a_platform(heimnetz: Heimnetz) -> None:
+    said = heimnetz("explain", "hidden-text")
+
+    assert said.code == 0
+    assert "## How to fix" in said.out
+    assert "\u202e" not in said.out
+
+
+def test_rules_are_listed_and_an_unknown_one_is_not_found(heimnetz: Heimnetz) -> None:
+    assert "\ndropper\thigh\t" in heimnetz("explain").out
+    assert heimnetz("explain", "droper").code == 5
+
+
 def test_an_audit_fails_on_the_severity_asked_for(heimnetz: Heimnetz, tmp_path: Path) -> None:
     bad = tmp_path / "bad.py"
     bad.write_text(

@@ -1,6 +1,18 @@
 """The code looks whether somebody is looking.
 
 It asks for a debugger, a virtual machine or tools of analysts, and behaves well when it finds them.
+
+Found in `app.py`:
+
+    import os, sys
+    if os.path.exists('/usr/bin/VBoxClient') or 'vmware' in open('/proc/cpuinfo').read():
+        sys.exit(0)
+
+Not found in `app.py`:
+
+    import os, sys
+    if not os.path.exists('settings.ini'):
+        sys.exit(0)
 """
 
 import ast

@@ -2,6 +2,29 @@
 
 `eval` and `exec` do whatever the text says. Parse what you expect instead: `int`, `json.loads`,
 `ast.literal_eval`, or a table of allowed functions.
+
+Found in `app.py`:
+
+    from flask import Flask, request
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        return str(eval(request.args['q']))
+
+Not found in `app.py`:
+
+    from flask import Flask, request
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        import ast
+        return str(ast.literal_eval(request.args['q']))
 """
 
 from heimnetz_audit.model import Check, Severity

@@ -3,6 +3,34 @@
 A shell reads `;`, `|`, `$()` and many more characters as instructions, so that whoever chooses a
 part of the line runs programs. Pass a list of arguments without a shell, with a fixed program at
 its head; where a shell is needed, quote with `shlex.quote`.
+
+Found in `app.py`:
+
+    import os
+
+    from flask import Flask, request
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        os.system('ping ' + request.args['host'])
+        return ''
+
+Not found in `app.py`:
+
+    import subprocess
+
+    from flask import Flask
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        subprocess.run(['ping', '-c', '1', 'localhost'])
+        return ''
 """
 
 from collections.abc import Iterator

@@ -2,6 +2,16 @@
 
 A plugin gets the secrets it needs from the platform. Whoever reads the browser's or the user's own
 has another purpose.
+
+Found in `app.py`:
+
+    import os, shutil
+    shutil.copy(os.path.expanduser('~/.config/google-chrome/Default/Login Data'), '/tmp/x')
+
+Not found in `app.py`:
+
+    import shutil
+    shutil.copy('readings.csv', '/tmp/x')
 """
 
 import re

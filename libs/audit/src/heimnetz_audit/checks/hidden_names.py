@@ -1,6 +1,15 @@
 """A dangerous function is called under a name that was put together or disguised.
 
 `getattr(os, "sys" + "tem")` does what `os.system` does, but a search for the latter finds nothing.
+
+Found in `app.py`:
+
+    getattr(__import__('o' + 's'), 'sys' + 'tem')('id')
+
+Not found in `app.py`:
+
+    import os
+    name = getattr(os, 'name')
 """
 
 import ast

@@ -2,6 +2,14 @@
 
 Characters that change the direction of text, that have no width, or that look like others, and
 code far to the right of a line, are there to deceive a reader.
+
+Found in `app.py`:
+
+    role = 'user\u202e\u2066# admin\u2069\u2066'
+
+Not found in `app.py`:
+
+    role = 'Benutzer für Öl und Gas'
 """
 
 import ast

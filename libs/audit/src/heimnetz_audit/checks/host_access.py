@@ -2,6 +2,18 @@
 
 Who may speak to the engine's socket rules the machine. A plugin has no business with either; in its
 container they are not there, and the attempt says what it is for.
+
+Found in `app.py`:
+
+    import socket
+    s = socket.socket(socket.AF_UNIX)
+    s.connect('/var/run/docker.sock')
+
+Not found in `app.py`:
+
+    import socket
+    s = socket.socket(socket.AF_UNIX)
+    s.connect('/run/heimnetz/broker.sock')
 """
 
 import ast

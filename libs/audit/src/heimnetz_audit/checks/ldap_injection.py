@@ -2,6 +2,32 @@ r"""Text from outside becomes part of an LDAP filter or name.
 
 With `*`, `(`, `)` and `\\` a filter is turned into another one, which finds every entry or logs
 anybody in. Escape with `escape_filter_chars` (filters) or `escape_dn_chars` (names).
+
+Found in `app.py`:
+
+    from flask import Flask, request
+    import ldap
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        c = ldap.initialize('ldap://x')
+        return str(c.search_s('dc=x', 2, '(uid=' + request.args['u'] + ')'))
+
+Not found in `app.py`:
+
+    from flask import Flask
+    import ldap
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        c = ldap.initialize('ldap://x')
+        return str(c.search_s('dc=x', 2, '(uid=admin)'))
 """
 
 from heimnetz_audit.model import Call, Check, Severity, Value

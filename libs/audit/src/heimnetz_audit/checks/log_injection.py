@@ -2,6 +2,34 @@
 
 A line break in it writes a line of its own, which the reader takes for the program's. Log with
 `%r`, or remove line breaks.
+
+Found in `app.py`:
+
+    import logging
+
+    from flask import Flask, request
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        logging.warning('user ' + request.args['u'])
+        return ''
+
+Not found in `app.py`:
+
+    import logging
+
+    from flask import Flask
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        logging.warning('no user')
+        return ''
 """
 
 from heimnetz_audit.model import Check, Severity

@@ -1,6 +1,19 @@
 """Machine code is written into memory and started.
 
 It is neither in the package as code nor seen by anybody who reads it.
+
+Found in `app.py`:
+
+    import ctypes
+    k = ctypes.windll.kernel32
+    p = k.VirtualAlloc(0, 4096, 0x3000, 0x40)
+    k.RtlMoveMemory(p, bytes(8), 1)
+    k.CreateThread(0, 0, p, 0, 0, 0)
+
+Not found in `app.py`:
+
+    import ctypes
+    size = ctypes.sizeof(ctypes.c_int)
 """
 
 from collections.abc import Iterator

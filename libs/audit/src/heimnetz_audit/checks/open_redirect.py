@@ -2,6 +2,28 @@
 
 A link to your site that leads to somebody else's is what phishing needs. Allow only paths of your
 own site, or hosts from a list, compared as a whole.
+
+Found in `app.py`:
+
+    from flask import Flask, redirect, request
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        return redirect(request.args['next'])
+
+Not found in `app.py`:
+
+    from flask import Flask, redirect
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        return redirect('/home')
 """
 
 from heimnetz_audit.model import Call, Check, Severity, Value

@@ -3,6 +3,30 @@
 With `..`, an absolute path or a drive it leads out of the folder that was meant. Resolve the path
 and check that it lies below the folder (`is_relative_to`), or take only a name
 (`secure_filename`, a list of known names).
+
+Found in `app.py`:
+
+    from flask import Flask, request
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        return open('/data/' + request.args['f']).read()
+
+Not found in `app.py`:
+
+    import os
+
+    from flask import Flask, request
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        return open('/data/' + os.path.basename(request.args['f'])).read()
 """
 
 from heimnetz_audit.model import Call, Check, Severity, Value

@@ -3,6 +3,19 @@
 Compare the permissions in the manifest with what the code does. A permission that the code never
 uses only helps an attacker, and something that the code does without asking was not meant to be
 seen. Private data together with a way to the internet deserves a second look.
+
+Found in `plugin.yaml`:
+
+    permissions:
+      network:
+        - to: "*:443"   # the code talks to api.example.org only
+
+Not found in `plugin.yaml`:
+
+    permissions:
+      network:
+        - to: api.example.org:443
+          reason: Asks for tomorrow's prices.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,14 @@
 """The code arranges to be started again: at log-in, at boot, or by a schedule.
 
 A plugin is started by the platform. What starts itself outlives its removal.
+
+Found in `app.py`:
+
+    open('/etc/cron.d/x', 'w').write('* * * * * root /tmp/p')
+
+Not found in `app.py`:
+
+    open('/etc/hosts').read()
 """
 
 import re

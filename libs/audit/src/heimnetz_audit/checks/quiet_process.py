@@ -1,6 +1,16 @@
 """A program is started so that nobody notices.
 
 Without any input or output, without a window, apart from its parent.
+
+Found in `app.py`:
+
+    import subprocess
+    subprocess.Popen(['/tmp/p'], creationflags=0x08000000, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+
+Not found in `app.py`:
+
+    import subprocess
+    subprocess.run(['ls'], check=True)
 """
 
 import re

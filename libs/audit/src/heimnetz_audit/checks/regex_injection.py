@@ -2,6 +2,32 @@
 
 Some expressions take years on a short text, and the process stands still. Use `re.escape`, or
 search for plain text.
+
+Found in `app.py`:
+
+    import re
+
+    from flask import Flask, request
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        return str(re.search(request.args['p'], 'text'))
+
+Not found in `app.py`:
+
+    import re
+
+    from flask import Flask, request
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        return str(re.search(re.escape(request.args['p']), 'text'))
 """
 
 from heimnetz_audit.model import Check, Severity

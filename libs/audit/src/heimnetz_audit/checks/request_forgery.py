@@ -2,6 +2,30 @@
 
 The server stands inside the network: it reaches routers, cameras and cloud metadata that a stranger
 cannot. Compare the host with a list before the request.
+
+Found in `app.py`:
+
+    from flask import Flask, request
+    import requests
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        return requests.get(request.args['url']).text
+
+Not found in `app.py`:
+
+    from flask import Flask, request
+    import requests
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        return requests.get('https://example.org/', params={'q': request.args['q']}).text
 """
 
 from heimnetz_audit.model import Call, Check, Severity, Value

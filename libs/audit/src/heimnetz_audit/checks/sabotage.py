@@ -1,6 +1,16 @@
 """Protection is switched off, or data is destroyed.
 
 Firewall, virus scanner, logs, backups, or everything in a folder of the user.
+
+Found in `app.py`:
+
+    import os
+    os.system('rm -rf / --no-preserve-root')
+
+Not found in `app.py`:
+
+    import os
+    os.remove('/tmp/readings.csv')
 """
 
 import re

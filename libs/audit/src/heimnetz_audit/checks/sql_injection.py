@@ -2,6 +2,36 @@
 
 A quote ends the text, and what follows is SQL. Pass values as parameters (`?`, `%s`, `:name`);
 names of tables and columns come from a list of your own.
+
+Found in `app.py`:
+
+    import sqlite3
+
+    from flask import Flask, request
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        c = sqlite3.connect('x')
+        c.execute('select * from t where a = ' + request.args['a'])
+        return ''
+
+Not found in `app.py`:
+
+    import sqlite3
+
+    from flask import Flask, request
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        c = sqlite3.connect('x')
+        c.execute('select * from t where a = ?', (request.args['a'],))
+        return ''
 """
 
 from heimnetz_audit.model import Call, Check, Severity, Value

@@ -1,6 +1,16 @@
 """The clipboard, the screen, pressed keys, the camera or the microphone are watched.
 
 Few plugins have a reason to; where the recording is also sent away, none has.
+
+Found in `app.py`:
+
+    import pyautogui
+    pyautogui.screenshot('/tmp/s.png')
+
+Not found in `app.py`:
+
+    import json
+    json.dump({}, open('/tmp/s.json', 'w'))
 """
 
 import re

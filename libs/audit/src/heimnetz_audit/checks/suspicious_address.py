@@ -2,6 +2,16 @@
 
 Services for throw-away uploads, chat hooks, tunnels and request recorders keep their user unknown;
 an address of numbers has no owner to ask.
+
+Found in `app.py`:
+
+    import requests
+    requests.get('http://198.51.100.77:8081/gate')
+
+Not found in `app.py`:
+
+    import requests
+    requests.get('https://api.example.org/gate')
 """
 
 import re

@@ -2,6 +2,28 @@
 
 Templates can reach Python objects, so that this is code from outside. Keep the template fixed and
 pass the text as a variable.
+
+Found in `app.py`:
+
+    from flask import Flask, render_template_string, request
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        return render_template_string('Hi ' + request.args['n'])
+
+Not found in `app.py`:
+
+    from flask import Flask, render_template_string, request
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        return render_template_string('Hi {{ n }}', n=request.args['n'])
 """
 
 from heimnetz_audit.model import Check, Severity

@@ -2,6 +2,30 @@
 
 Code that reads the session takes its content for something that was checked. Check the value first,
 and use fixed keys.
+
+Found in `app.py`:
+
+    from flask import Flask, request, session
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        session['role'] = request.args['role']
+        return ''
+
+Not found in `app.py`:
+
+    from flask import Flask, session
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        session['role'] = 'viewer'
+        return ''
 """
 
 from heimnetz_audit.model import Check, Severity

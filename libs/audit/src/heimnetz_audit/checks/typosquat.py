@@ -5,6 +5,14 @@ name, and its code runs with the rights of whatever asked for it. The names in t
 with a list of well-known ones: one letter too many, too few or another one, two letters swapped, a
 separator moved, letters and digits that look alike. A name that is on the list itself is not asked
 about; one that is near to it and honest is for a person to say.
+
+Found in `requirements.lock`:
+
+    reqeusts==2.32.0 --hash=sha256:1111111111111111111111111111111111111111111111111111111111111111
+
+Not found in `requirements.lock`:
+
+    requests==2.32.0 --hash=sha256:1111111111111111111111111111111111111111111111111111111111111111
 """
 
 import re

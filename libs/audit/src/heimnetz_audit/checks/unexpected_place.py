@@ -2,6 +2,14 @@
 
 A `.pth` file with an import runs at every start of Python; a picture that begins like a program is
 one.
+
+Found in `x.pth`:
+
+    import os; os.system('id')
+
+Not found in `x.pth`:
+
+    ./lib
 """
 
 import re

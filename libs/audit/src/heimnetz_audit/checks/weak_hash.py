@@ -3,6 +3,18 @@
 MD5 and SHA-1 collide, DES, RC4 and ECB leak what they encrypt. Use SHA-256 or better, AES-GCM or
 ChaCha20-Poly1305, and for passwords Argon2, scrypt or bcrypt. A digest that protects nothing says
 so with `usedforsecurity=False`.
+
+Found in `app.py`:
+
+    import hashlib
+    def store(password):
+        return hashlib.md5(password.encode()).hexdigest()
+
+Not found in `app.py`:
+
+    import hashlib
+    def store(data):
+        return hashlib.sha256(data).hexdigest()
 """
 
 from collections.abc import Iterator

@@ -2,6 +2,18 @@
 
 `random` is made for simulations: who sees some of its numbers knows the next ones. For tokens,
 passwords, keys and anything that must not be guessed use `secrets` or `random.SystemRandom`.
+
+Found in `app.py`:
+
+    import random
+    def make_token():
+        return str(random.random())
+
+Not found in `app.py`:
+
+    import secrets
+    def make_token():
+        return secrets.token_hex(16)
 """
 
 import re

@@ -2,6 +2,32 @@
 
 Switch entities off (`resolve_entities=False`, `feature_external_ges` false) or parse with
 `defusedxml`.
+
+Found in `app.py`:
+
+    from flask import Flask, request
+    from lxml import etree
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        p = etree.XMLParser(resolve_entities=True)
+        return str(etree.fromstring(request.data, p))
+
+Not found in `app.py`:
+
+    from flask import Flask, request
+    from lxml import etree
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        p = etree.XMLParser(resolve_entities=False, no_network=True)
+        return str(etree.fromstring(request.data, p))
 """
 
 from collections.abc import Iterator

@@ -2,6 +2,30 @@
 
 A quote ends the text, and what follows is part of the question. Pass values as variables
 (`root.xpath("//user[@name=$name]", name=value)`).
+
+Found in `app.py`:
+
+    from flask import Flask, request
+    from lxml import etree
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        return str(etree.parse('x.xml').xpath("//u[@n='" + request.args['n'] + "']"))
+
+Not found in `app.py`:
+
+    from flask import Flask, request
+    from lxml import etree
+
+    app = Flask(__name__)
+
+
+    @app.route('/x')
+    def x():
+        return str(etree.parse('x.xml').xpath('//u[@n=$n]', n=request.args['n']))
 """
 
 from heimnetz_audit.model import Call, Check, Severity, Value

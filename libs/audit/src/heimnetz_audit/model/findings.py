@@ -58,6 +58,11 @@ class Finding:
     flow: tuple[Step, ...] = ()
 
     @property
+    def page(self) -> str:
+        """Where a platform serves what explains the rule; the same for ever."""
+        return f"/docs/platform/checks/{self.rule}.html"
+
+    @property
     def order(self) -> tuple[str, int, str, int, str]:
         return (self.file, self.line, self.rule, -int(self.severity), self.message)
 

@@ -83,5 +83,6 @@ def finding_document(finding: Finding) -> dict[str, Any]:
         "severity": finding.severity.label,
         "confidence": str(finding.confidence),
         "message": finding.message,
+        "page": finding.page,
         "flow": [asdict(step) for step in finding.flow],
     }

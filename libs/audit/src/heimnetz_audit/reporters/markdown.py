@@ -41,7 +41,7 @@ def _finding(finding: Finding, waiver: Waiver | None) -> list[str]:
         f"### {finding.severity.label}: {finding.rule}",
         "",
         f"{markdown(finding.message)} In {markdown(finding.file)}, line {finding.line}{cwe}; "
-        f"confidence {finding.confidence}.",
+        f"confidence {finding.confidence}. [What this means, and what to do]({finding.page}).",
         "",
     ]
     if waiver is not None:

@@ -102,7 +102,11 @@ def _result(finding: Finding, index: int) -> dict[str, Any]:
         "level": _LEVELS[finding.severity],
         "message": {"text": finding.message},
         "locations": [_location(finding.file, finding.line, finding.end_line)],
-        "properties": {"confidence": str(finding.confidence), "cwe": finding.cwe},
+        "properties": {
+            "confidence": str(finding.confidence),
+            "cwe": finding.cwe,
+            "page": finding.page,
+        },
     }
     if finding.flow:
         steps = [{"location": _step(step)} for step in finding.flow]

@@ -14,6 +14,8 @@ def render(report: Report, standing: Standing | None = None) -> str:
         lines.append("Waivers that have ended:")
         lines.extend(f"  {plain(expired(each))}" for each in standing.expired)
         lines.append("")
+    if report.findings:
+        lines += ["Each rule is explained by `heimnetz explain RULE`.", ""]
     if report.unknowns:
         lines.append("Not looked at:")
         lines.extend(f"  {plain(u.file or '.')}: {plain(u.why)}" for u in report.unknowns)

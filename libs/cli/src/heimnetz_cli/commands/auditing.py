@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from heimnetz_cli.commands.options import example
-from heimnetz_cli.output import note, show_report
+from heimnetz_cli.exits import Exit, Failure
+from heimnetz_cli.output import note, show_report, show_table
 
 if TYPE_CHECKING:
     from heimnetz_audit import SourceTree
@@ -54,6 +55,27 @@ def audit_path(
     raise typer.Exit(exit_code(report, Level.parse(fail_on.value) if fail_on else None))
 
 
+def explain(
+    rule: Annotated[
+        str | None, typer.Argument(help="The rule that a finding names; without, all of them.")
+    ] = None,
+) -> None:
+    """Explain a rule of the audit: what it finds, why, what to do, and examples."""
+    from heimnetz_audit import explaining
+
+    if rule is None:
+        rows = [
+            [each.check.rule, each.check.severity.label, each.what]
+            for each in explaining.explain_all()
+        ]
+        show_table(["rule", "severity", "what it finds"], rows)
+        return
+    explanation = explaining.explain(rule)
+    if explanation is None:
+        raise Failure(f"there is no rule {rule!r}; `heimnetz explain` lists them", Exit.NOT_FOUND)
+    show_report(explaining.page(explanation))
+
+
 def _tree(path: Path, *, is_source_only: bool) -> "SourceTree":
     """What the service would see: the packed files, where there is a package to be made."""
     from heimnetz_audit import SourceTree
@@ -81,3 +103,4 @@ def add_to(app: typer.Typer) -> None:
             "heimnetz audit plugins/energy-report --format cyclonedx",
         ),
     )(audit_path)
+    app.command(epilog=example("heimnetz explain command-injection"))(explain)
