@@ -1,7 +1,9 @@
 """Two sandboxes share the work."""
 
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -24,6 +26,11 @@ def two_sandboxes(stack: Stack) -> Iterator[list[str]]:
     scale(2)
     yield [f"{PROJECT}-sandbox-1", f"{PROJECT}-sandbox-2"]
     scale(1)
+
+
+def lines(stack: Stack, container: str) -> list[dict[str, Any]]:
+    said = stack.call("docker", "logs", container)
+    return [json.loads(line) for line in (said.out + said.err).splitlines() if line[:1] == "{"]
 
 
 def test_two_sandboxes_share_runs_and_each_run_is_done_once(
@@ -50,7 +57,7 @@ def test_two_sandboxes_share_runs_and_each_run_is_done_once(
     done = {
         name: {
             line["run"]
-            for line in stack.lines(name)
+            for line in lines(stack, name)
             if line.get("event") == "run_finished" and line["plugin"] in plugins
         }
         for name in two_sandboxes

@@ -427,6 +427,10 @@ def run(input, context):
             found[url] = urllib.request.urlopen(url, timeout=10).read().decode()
         except Exception as error:
             found[url] = f"{type(error).__name__}: {error}"
+        try:
+            found["fetch " + url] = context.fetch(url, timeout=10).text
+        except Exception as error:
+            found["fetch " + url] = f"{type(error).__name__}: {error}"
     try:
         socket.create_connection(("192.0.2.1", 80), 5)
         found["raw"] = "reached"
@@ -478,6 +482,9 @@ def test_a_plugin_reaches_what_it_was_granted_and_nothing_else(stand: Stand, sit
     assert result[urls[0]] == "hello"
     assert "403" in result[urls[1]]
     assert "403" in result[urls[2]]
+    assert result[f"fetch {urls[0]}"] == "hello"
+    assert result[f"fetch {urls[1]}"].startswith("PermissionError")
+    assert "example.org:80 is not granted" in result[f"fetch {urls[2]}"]
     assert result["raw"] == "Network is unreachable"
     log = stand.logs(run["id"])
     assert f"sandbox connected to {site}" in log
