@@ -10,6 +10,7 @@ from heimnetz_cli.commands import (
     auditing,
     authoring,
     catalogue,
+    diagnosing,
     operating,
     owning,
     publishing,
@@ -58,5 +59,6 @@ for family in (
     running,
     watching,
     operating,
+    diagnosing,
 ):
     family.add_to(app)
