@@ -12,7 +12,7 @@ from heimnetz_audit.reading import is_python
 from heimnetz_audit.scripting import examine_scripts
 
 #: Changes when the same package may get another report than before.
-ENGINE_VERSION: Final = "1.2.1"
+ENGINE_VERSION: Final = "1.2.2"
 
 
 def audit(

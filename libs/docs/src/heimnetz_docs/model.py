@@ -171,11 +171,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
+    """`page` is the address of the page that explains the rule."""
+
     rule: str
     severity: str
     title: str
     path: str = ""
     line: int | None = None
+    page: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

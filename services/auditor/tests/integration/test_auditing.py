@@ -411,8 +411,10 @@ async def test_waived_findings_do_not_count_and_the_static_report_is_as_without_
 
     whole = (await client.get(route, headers=headers)).json()
     static = await client.get(route, params={"static": "true"}, headers=headers)
+    parts = await client.get(route, params={"format": "cyclonedx"}, headers=headers)
 
     offline = audit(SourceTree.from_files(read_package(body).files))
+    assert parts.text == reporters.cyclonedx.render(offline)
     assert static.text == reporters.json.render(offline)
     assert whole["score"] == 100 > whole["score_without_waivers"] == offline.score
     assert {finding["waived"]["reason"] for finding in whole["findings"]} == {"It is my own"}

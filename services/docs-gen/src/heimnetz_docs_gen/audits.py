@@ -1,5 +1,6 @@
 """The auditor's report in the words of the documentation."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +19,8 @@ _KINDS = {
     "dynamic_code": None,
     "native_code": None,
 }
+# A report is as good as the process that wrote it, which read a stranger's package.
+_PAGE = re.compile(r"/docs/platform/checks/[a-z0-9-]{1,64}\.html")
 
 
 def audit_of(
@@ -80,6 +83,7 @@ def _matching(
 
 def _finding(item: Mapping[str, Any]) -> Finding:
     title = str(item.get("message") or item.get("title") or "")
+    page = str(item.get("page"))
     waiver = item.get("waived")
     if isinstance(waiver, Mapping):
         title += f" Accepted until {waiver.get('expires_on')}: {waiver.get('reason')}"
@@ -89,6 +93,7 @@ def _finding(item: Mapping[str, Any]) -> Finding:
         title=title,
         path=str(item.get("file") or item.get("path") or ""),
         line=item.get("line"),
+        page=page if _PAGE.fullmatch(page) else None,
     )
 
 

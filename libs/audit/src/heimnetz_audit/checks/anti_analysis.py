@@ -1,6 +1,8 @@
 """The code looks whether somebody is looking.
 
 It asks for a debugger, a virtual machine or tools of analysts, and behaves well when it finds them.
+Code that has nothing to hide does the same wherever it runs, and what a trial run showed of this one
+says nothing about what it does at home.
 
 Found in `app.py`:
 

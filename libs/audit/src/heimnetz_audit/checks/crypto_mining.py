@@ -1,6 +1,8 @@
 """The code computes cryptocurrency for somebody.
 
-The owner of the machine pays for the electricity.
+The owner of the machine pays for the electricity and waits for the other plugins, and the coins go
+to somebody else. Programs that mine, the protocol of their pools (`stratum`) and addresses of wallets
+are what the check looks for.
 
 Found in `app.py`:
 

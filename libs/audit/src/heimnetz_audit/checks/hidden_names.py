@@ -1,6 +1,7 @@
 """A dangerous function is called under a name that was put together or disguised.
 
 `getattr(os, "sys" + "tem")` does what `os.system` does, but a search for the latter finds nothing.
+Whoever writes a call so that a reader overlooks it knows that the reader would object.
 
 Found in `app.py`:
 

@@ -1,6 +1,7 @@
 """Pressed keys are recorded and kept or sent away.
 
-Passwords are among them.
+Passwords are among them, and letters to people who never agreed to be read. A shortcut that starts
+something needs one combination of keys, not every key that is pressed, and keeps none of them.
 
 Found in `app.py`:
 
@@ -54,6 +55,6 @@ CHECK = Check(
     title="Records pressed keys",
     cwe=506,
     severity=Severity.HIGH,
-    remedy="Remove it.",
+    remedy="React to the one combination that is meant, and keep no keys.",
     module=_ask,
 )

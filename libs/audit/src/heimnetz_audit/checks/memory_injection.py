@@ -1,6 +1,8 @@
 """Machine code is written into memory and started.
 
-It is neither in the package as code nor seen by anybody who reads it.
+It is neither in the package as code nor seen by anybody who reads it. Memory that is made writable and
+executable, filled and started is how code that nobody may see is brought in; calling a function of a
+library needs none of it.
 
 Found in `app.py`:
 
@@ -41,6 +43,6 @@ CHECK = Check(
     title="Machine code in memory",
     cwe=506,
     severity=Severity.CRITICAL,
-    remedy="Remove it.",
+    remedy="Call functions of a library that is shipped as a file and named in the manifest.",
     module=_ask,
 )

@@ -1,6 +1,7 @@
 """A program is started so that nobody notices.
 
-Without any input or output, without a window, apart from its parent.
+It has no input and no output, no window, and lives on when what started it ends. A program that does
+what the user expects says what it does, and ends with the plugin.
 
 Found in `app.py`:
 

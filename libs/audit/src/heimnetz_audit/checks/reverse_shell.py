@@ -1,6 +1,8 @@
 """A shell of this machine is connected to another one.
 
-Somebody else types commands here. There is no harmless reason for it in a plugin.
+Somebody else types commands here, with the rights of the plugin, for as long as the connection lasts;
+no firewall of the home stops a connection that begins inside. There is no harmless reason for it in a
+plugin.
 
 Found in `app.py`:
 
@@ -63,7 +65,7 @@ CHECK = Check(
     title="Shell for another machine",
     cwe=506,
     severity=Severity.CRITICAL,
-    remedy="Remove it.",
+    remedy="Remove it; a plugin is reached through its declared endpoints.",
     calls=on(PROCESSES, _ask_process),
     module=_ask_module,
 )

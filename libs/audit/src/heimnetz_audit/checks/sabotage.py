@@ -1,6 +1,7 @@
 """Protection is switched off, or data is destroyed.
 
-Firewall, virus scanner, logs, backups, or everything in a folder of the user.
+The firewall, the virus scanner, logs and backups, or everything in a folder of the user: what blackmail
+and destruction begin with. A plugin that tidies up removes files that it made, by their names.
 
 Found in `app.py`:
 
@@ -83,7 +84,7 @@ CHECK = Check(
     title="Destroys data or protection",
     cwe=506,
     severity=Severity.HIGH,
-    remedy="Remove it.",
+    remedy="Remove only what the plugin itself made, by its name.",
     calls={
         **on(PROCESSES, _ask_process),
         **on("shutil.rmtree os.remove os.unlink os.rmdir os.removedirs", _ask_either),

@@ -63,7 +63,7 @@ def _findings(audit: Audit) -> Table:
             Cell(item.severity, Look.MARK, TONES.get(item.severity, Tone.NEUTRAL)),
             Cell(item.title),
             Cell(f"{item.path}:{item.line}" if item.line else item.path or "-", Look.CODE),
-            Cell(item.rule, Look.CODE),
+            Cell(item.rule, Look.CODE, href=item.page),
         )
         for item in worst_first[:MAX_FINDINGS]
     )
