@@ -59,6 +59,7 @@ PARTIES = (
         makes=("encryption.key", "setup-token"),
         publishes=(
             "heimnetz.version.submitted.v1",
+            "heimnetz.key.*.v1",
             *(f"heimnetz.{event}" for event in (*_DECISIONS, *_ENDS, *_INSTALLATIONS)),
         ),
         consumes=("version.audited.v1", "behaviour.observed.v1"),

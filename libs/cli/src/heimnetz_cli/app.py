@@ -15,6 +15,7 @@ from heimnetz_cli.commands import (
     owning,
     publishing,
     running,
+    signing,
     suggesting,
     watching,
 )
@@ -55,6 +56,7 @@ for family in (
     auditing,
     suggesting,
     publishing,
+    signing,
     owning,
     running,
     watching,

@@ -65,14 +65,14 @@ def save(session: Session) -> Path:
     if session.ca_file is not None:
         ca_file = place / "ca.crt"
         if session.ca_file.resolve() != ca_file.resolve():
-            _write(ca_file, session.ca_file.read_text())
+            write_private(ca_file, session.ca_file.read_text())
     document = {
         "url": session.url,
         "token": session.token,
         "ca_file": None if ca_file is None else str(ca_file),
     }
     file = place / "session.json"
-    _write(file, json.dumps(document, indent=2) + "\n")
+    write_private(file, json.dumps(document, indent=2) + "\n")
     return file
 
 
@@ -85,7 +85,8 @@ def forget() -> bool:
     return had_one
 
 
-def _write(file: Path, text: str) -> None:
+def write_private(file: Path, text: str) -> None:
+    """A whole file or none, readable by this user only."""
     # mkstemp makes the file 0600 from its first moment; the rename keeps an old one whole.
     descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:

@@ -106,6 +106,27 @@ class PackageError(ManifestError):
         super().__init__(f"{self.member}: {text}" if self.member else text)
 
 
+class InvalidEnvelope(ManifestError):
+    kind = "signature-malformed"
+    title = "Signature is not an envelope as Heimnetz reads it"
+
+
+class EnvelopeTooLarge(ManifestError):
+    kind = "signature-too-large"
+    title = "Signature is larger than 4 KiB"
+    status_hint = "too-large"
+
+
+class SignatureWrong(ManifestError):
+    kind = "signature-wrong"
+    title = "Signature was not made with this key, or what it signs was altered"
+
+
+class SignatureMisplaced(ManifestError):
+    kind = "signature-misplaced"
+    title = "Signature is of another name, version or digest"
+
+
 def kinds() -> dict[str, tuple[str, StatusHint]]:
     """Every kind of refusal with its title and status hint; the documentation is tested by it."""
     found: dict[str, tuple[str, StatusHint]] = {}

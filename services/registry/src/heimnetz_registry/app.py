@@ -12,12 +12,13 @@ from heimnetz_common.service import Service
 from heimnetz_common.web import create_app
 from heimnetz_manifest.streams import PACKAGE_BYTES
 from heimnetz_registry.admitting import Doorkeeper
-from heimnetz_registry.api import access, grants, installations, plugins, publications, trail
+from heimnetz_registry.api import access, grants, installations, keys, plugins, publications, trail
 from heimnetz_registry.api.dependencies import Rooms
 from heimnetz_registry.artifacts import Artifacts
 from heimnetz_registry.chaining import Chain
 from heimnetz_registry.consumers import SUBSCRIPTIONS
 from heimnetz_registry.deciding import Decider
+from heimnetz_registry.enrolling import Enroller
 from heimnetz_registry.installing import Installer
 from heimnetz_registry.publishing import Publisher
 from heimnetz_registry.settings import RegistrySettings
@@ -36,9 +37,9 @@ def create(settings: RegistrySettings, reached: Callable[[str], None] | None = N
     database = service.opened_database
     artifacts = Artifacts(settings.artifacts_dir)
     publisher = (
-        Publisher(database, artifacts, reached)
+        Publisher(database, artifacts, reached, unsigned=settings.unsigned)
         if reached is not None
-        else Publisher(database, artifacts)
+        else Publisher(database, artifacts, unsigned=settings.unsigned)
     )
     installer = Installer(database, _sealer(settings))
     chain = Chain(database, settings.artifacts_dir)
@@ -55,6 +56,7 @@ def create(settings: RegistrySettings, reached: Callable[[str], None] | None = N
             guesses_per_minute=settings.guesses_per_minute,
         ),
         chain=chain,
+        enroller=Enroller(database),
         services=SERVICES,
     )
     service.checks["artifacts"] = artifacts.check
@@ -69,7 +71,7 @@ def create(settings: RegistrySettings, reached: Callable[[str], None] | None = N
         service,
         [
             module.routes(rooms)
-            for module in (access, plugins, publications, installations, grants, trail)
+            for module in (access, plugins, publications, installations, grants, keys, trail)
         ],
         title="Heimnetz registry",
         max_body_bytes=_MAX_BODY_BYTES,

@@ -73,17 +73,24 @@ async def take_audit(
     )
     names = await versions.list_established_names(connection, current.publisher)
     lookalike = policy.lookalike_of(current.plugin, names)
-    wanted = policy.state_after_audit(current.state, audit.verdict, lookalike=lookalike)
+    # One that was signed meanwhile is due no more.
+    is_review_due = current.is_review_due and current.signature is None
+    wanted = policy.state_after_audit(
+        current.state, audit.verdict, lookalike=lookalike, is_review_due=is_review_due
+    )
     if wanted is None:
         return None
     check_transition(current.state, wanted, By.AUDIT)
-    reason = _reason(audit, lookalike if wanted is State.NEEDS_REVIEW else None)
+    is_held = wanted is State.NEEDS_REVIEW
+    reason = _reason(audit, lookalike if is_held else None, is_unsigned=is_held and is_review_due)
     await _change(connection, current, wanted, reason, AUDITOR)
     return wanted
 
 
-def _reason(audit: events.VersionAudited, lookalike: str | None) -> str:
+def _reason(audit: events.VersionAudited, lookalike: str | None, *, is_unsigned: bool) -> str:
     said = "; ".join(audit.reasons[:5])
+    if is_unsigned:
+        said = "the package is not signed" + (f"; {said}" if said else "")
     if lookalike is not None:
         said = f"the name is easily taken for {lookalike}" + (f"; {said}" if said else "")
     return (said or f"audit: {audit.verdict}, score {audit.score}, grade {audit.grade}")[:1000]

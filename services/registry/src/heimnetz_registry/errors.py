@@ -254,3 +254,102 @@ class KeyMissing(Unavailable):
             "the file encryption.key is missing or broken; restore it from a backup. "
             "Plugins without secrets are not affected"
         )
+
+
+class SigningKeyNotFound(NotFound):
+    kind = "signing-key-not-found"
+    title = "No such signing key"
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"there is no signing key {key_id}")
+
+
+class SigningKeyExists(Conflict):
+    kind = "signing-key-exists"
+    title = "Signing key is known already"
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"the key {key_id} is known already, or was; make a new one")
+
+
+class SigningKeyProof(InvalidInput):
+    kind = "signing-key-proof"
+    title = "Possession of the signing key is not proved"
+
+    def __init__(self, pointer: str) -> None:
+        super().__init__(
+            "whoever registers a key signs for it with that key",
+            [Mistake("the signature does not fit", pointer)],
+        )
+
+
+class TooManySigningKeys(Conflict):
+    kind = "too-many-signing-keys"
+    title = "The publisher has too many signing keys"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"a publisher has at most {limit} keys, old ones included")
+
+
+class SigningKeyUnknown(InvalidInput):
+    kind = "signing-key-unknown"
+    title = "Signature is by an unknown key"
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"the key {key_id} is not registered here; heimnetz key new registers one")
+
+
+class SigningKeyForeign(Forbidden):
+    kind = "signing-key-foreign"
+    title = "Signing key is another publisher's"
+
+    def __init__(self, key_id: str, publisher: str) -> None:
+        super().__init__(f"the key {key_id} is not one of {publisher}")
+
+
+class SigningKeyRevoked(Forbidden):
+    kind = "signing-key-revoked"
+    title = "Signing key was revoked"
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"the key {key_id} was revoked; sign with another one")
+
+
+class SigningKeyRetired(Forbidden):
+    kind = "signing-key-retired"
+    title = "Signing key was rotated"
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"the key {key_id} was rotated; sign with its successor")
+
+
+class SignatureDowngrade(Forbidden):
+    kind = "signature-downgrade"
+    title = "Plugin was signed before, and not so now"
+
+
+class UnsignedRefused(Forbidden):
+    kind = "unsigned-refused"
+    title = "Packages have to be signed here"
+
+    def __init__(self) -> None:
+        super().__init__("the owner's policy refuses packages without a signature: heimnetz sign")
+
+
+class SignatureNotFound(NotFound):
+    kind = "signature-not-found"
+    title = "Version is not signed"
+
+    def __init__(self, plugin: str, version: str) -> None:
+        super().__init__(f"{plugin} {version} is not signed")
+
+
+class SignatureRevoked(Conflict):
+    kind = "signature-revoked"
+    title = "Version was signed by a key that was revoked"
+
+    def __init__(self, plugin: str, version: str, key_id: str) -> None:
+        super().__init__(
+            f"{plugin} {version} was signed by {key_id}, which was revoked; "
+            "only the owner can install it, with allow_revoked_key"
+        )

@@ -121,6 +121,36 @@ class InstallationRemoved(EventData):
     revision: int
 
 
+class KeyRegistered(EventData):
+    """A publisher has a new key to sign with."""
+
+    name: ClassVar[str] = "key.registered.v1"
+
+    key_id: str
+    publisher: str
+
+
+class KeyRotated(EventData):
+    """A key signs nothing new; its successor does, and what it signed stays good."""
+
+    name: ClassVar[str] = "key.rotated.v1"
+
+    key_id: str
+    publisher: str
+    successor: str
+
+
+class KeyRevoked(EventData):
+    """A key is not to be believed any more, nor so many versions that it signed."""
+
+    name: ClassVar[str] = "key.revoked.v1"
+
+    key_id: str
+    publisher: str
+    reason: str
+    versions: int
+
+
 BY_STATE: dict[State, type[VersionChanged]] = {
     State.APPROVED: VersionApproved,
     State.REJECTED: VersionRejected,
@@ -135,6 +165,9 @@ ALL: tuple[type[EventData], ...] = (
     *BY_STATE.values(),
     InstallationChanged,
     InstallationRemoved,
+    KeyRegistered,
+    KeyRotated,
+    KeyRevoked,
 )
 
 

@@ -24,11 +24,13 @@ from heimnetz_registry.errors import (
     KeyMissing,
     NotInstallable,
     OlderVersion,
+    SignatureRevoked,
     invalid,
     refusal,
 )
 from heimnetz_registry.metrics import SECRETS_UNREADABLE
 from heimnetz_registry.model import INSTALLABLE, Actor, Installation
+from heimnetz_registry.model import Version as Published
 from heimnetz_registry.store import installations, trail, versions
 
 log = get_logger(__name__)
@@ -42,6 +44,7 @@ class Wish:
     grants: Sequence[str] = ()
     configuration: dict[str, Any] = field(default_factory=dict)
     allow_downgrade: bool = False
+    allow_revoked_key: bool = False
 
 
 class Installer:
@@ -54,8 +57,8 @@ class Installer:
     async def install(self, plugin: str, wish: Wish, actor: Actor) -> tuple[Installation, bool]:
         """The installation, and whether it is new.
 
-        Raises: VersionNotFound, NotInstallable, OlderVersion, KeyMissing, and the refusals
-        `grant-not-asked` and `configuration-invalid`.
+        Raises: VersionNotFound, NotInstallable, OlderVersion, SignatureRevoked, KeyMissing, and the
+        refusals `grant-not-asked` and `configuration-invalid`.
         """
         async with self._database.transaction() as connection:
             await versions.lock_plugin(connection, plugin)
@@ -65,6 +68,9 @@ class Installer:
             before = await installations.find_installation(connection, plugin)
             if before is not None:
                 _check_order(before, wish)
+            # What is installed already may still be granted less, or configured.
+            if before is None or before.version != version.version:
+                _check_signature(version, wish, actor)
             manifest = Manifest.model_validate(version.manifest)
             grants = _grants(manifest, wish.grants)
             shown, secrets = await self._configure(connection, plugin, manifest, wish)
@@ -81,7 +87,14 @@ class Installer:
                 revision=await installations.next_revision(connection),
             )
             await installations.replace_secrets(connection, plugin, secrets)
-            await _announce(connection, installation, actor, is_new=before is None)
+            is_revoked = version.signature is not None and not version.signature.is_good
+            await _announce(
+                connection,
+                installation,
+                actor,
+                is_new=before is None,
+                note="; its signing key was revoked" if is_revoked else "",
+            )
         return installation, before is None
 
     async def _configure(
@@ -189,6 +202,14 @@ def _check_order(before: Installation, wish: Wish) -> None:
         raise OlderVersion(before.plugin, wish.version, before.version)
 
 
+def _check_signature(version: Published, wish: Wish, actor: Actor) -> None:
+    """Raises: SignatureRevoked."""
+    signature = version.signature
+    if signature is None or signature.is_good or (wish.allow_revoked_key and actor.is_owner):
+        return
+    raise SignatureRevoked(version.plugin, version.version, signature.key_id)
+
+
 def _grants(manifest: Manifest, keys: Sequence[str]) -> Grants:
     try:
         return Grants.of(manifest.permissions, keys)
@@ -212,7 +233,12 @@ def _refuse_unknown_secrets(kept: dict[str, Any]) -> None:
 
 
 async def _announce(
-    connection: Connection, installation: Installation, actor: Actor, *, is_new: bool
+    connection: Connection,
+    installation: Installation,
+    actor: Actor,
+    *,
+    is_new: bool,
+    note: str = "",
 ) -> None:
     await trail.add_entry(
         connection,
@@ -220,7 +246,7 @@ async def _announce(
         action="installation.created" if is_new else "installation.changed",
         plugin=installation.plugin,
         version=installation.version,
-        reason="granted: " + (", ".join(installation.grants) or "nothing"),
+        reason="granted: " + (", ".join(installation.grants) or "nothing") + note,
     )
     await outbox.append(
         connection,

@@ -115,9 +115,59 @@ class Actor:
         return self.role == "owner"
 
 
+class KeyState(StrEnum):
+    ACTIVE = "active"
+    RETIRED = "retired"
+    REVOKED = "revoked"
+
+
+KEY_STATES: dict[KeyState, str] = {
+    KeyState.ACTIVE: "Signs new versions.",
+    KeyState.RETIRED: "Was rotated: signs nothing new, and what it signed stays good.",
+    KeyState.REVOKED: "Is not to be believed: what it signed is not installed unless the owner "
+    "says so.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """The public half of what a publisher signs with; `id` is the SHA-256 of `public_key`."""
+
+    id: str
+    publisher: str
+    name: str
+    public_key: bytes
+    state: KeyState
+    reason: str
+    successor: str | None
+    created_at: datetime
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """By which key a version was signed, and what is thought of that key now."""
+
+    key_id: str
+    publisher: str
+    state: KeyState
+
+    @property
+    def is_good(self) -> bool:
+        return self.state is not KeyState.REVOKED
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A signature that was found right."""
+
+    key: SigningKey
+    envelope: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A published package; everything but state and audit never changes."""
+    """A published package; everything but state, audit and signature never changes."""
 
     plugin: str
     version: str
@@ -132,6 +182,8 @@ class Version:
     grade: str | None = None
     verdict: str | None = None
     audited_at: datetime | None = None
+    is_review_due: bool = False
+    signature: Signature | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,20 @@
-"""What follows from an audit. Pure: the audit is the auditor's, the consequence is ours."""
+"""What follows from an audit and from a signature. Pure: others look, the consequence is ours."""
 
 from collections.abc import Iterable
+from typing import Literal
 
 from heimnetz_manifest.names import edit_distance_at_most_one
-from heimnetz_registry.model import State
+from heimnetz_registry.errors import (
+    SignatureDowngrade,
+    SigningKeyForeign,
+    SigningKeyRetired,
+    SigningKeyRevoked,
+    UnsignedRefused,
+)
+from heimnetz_registry.model import KeyState, SigningKey, State
+
+# What the owner's policy says of packages without a signature.
+Unsigned = Literal["allow", "review", "refuse"]
 
 _AFTER_SUBMISSION = {
     "approve": State.APPROVED,
@@ -12,13 +23,15 @@ _AFTER_SUBMISSION = {
 }
 
 
-def state_after_audit(current: State, verdict: str, *, lookalike: str | None) -> State | None:
+def state_after_audit(
+    current: State, verdict: str, *, lookalike: str | None, is_review_due: bool = False
+) -> State | None:
     """The state that a version takes, or None when the audit changes nothing.
 
     An audit never undoes what a person decided, and never approves what a person has to see.
     """
     if current is State.SUBMITTED:
-        if verdict == "approve" and lookalike is not None:
+        if verdict == "approve" and (lookalike is not None or is_review_due):
             return State.NEEDS_REVIEW
         return _AFTER_SUBMISSION.get(verdict, State.NEEDS_REVIEW)
     if current is State.APPROVED and verdict != "approve":
@@ -32,3 +45,30 @@ def lookalike_of(plugin: str, others: Iterable[str]) -> str | None:
         (name for name in others if name != plugin and edit_distance_at_most_one(plugin, name)),
         None,
     )
+
+
+def check_signer(key: SigningKey, publisher: str, last_signer: str | None) -> None:
+    """Whether the key may vouch for a new version of this publisher's plugin.
+
+    Raises: SigningKeyForeign, SigningKeyRevoked, SigningKeyRetired, SignatureDowngrade.
+    """
+    if last_signer is not None and key.publisher != last_signer:
+        raise SignatureDowngrade(f"the plugin was signed by {last_signer}, not by {key.publisher}")
+    if key.publisher != publisher:
+        raise SigningKeyForeign(key.id, publisher)
+    if key.state is KeyState.REVOKED:
+        raise SigningKeyRevoked(key.id)
+    if key.state is KeyState.RETIRED:
+        raise SigningKeyRetired(key.id)
+
+
+def review_of_unsigned(unsigned: Unsigned, last_signer: str | None) -> bool:
+    """Whether a person has to look at a package without a signature.
+
+    Raises: SignatureDowngrade, UnsignedRefused.
+    """
+    if last_signer is not None:
+        raise SignatureDowngrade(f"the plugin was signed by {last_signer}, this version is not")
+    if unsigned == "refuse":
+        raise UnsignedRefused
+    return unsigned == "review"

@@ -21,7 +21,9 @@ from heimnetz_registry.errors import (
 )
 from heimnetz_registry.metrics import PUBLISH_SECONDS, PUBLISHED, SWEPT
 from heimnetz_registry.model import Actor, State, Submission, Version
-from heimnetz_registry.store import trail, versions
+from heimnetz_registry.policy import Unsigned
+from heimnetz_registry.store import keys, trail, versions
+from heimnetz_registry.verifying import Offer, find_signed, judge
 
 _READERS = 2
 _SWEEP_SECONDS = 600.0
@@ -37,24 +39,37 @@ class Publisher:
     """`reached` is told the name of each step, in order."""
 
     def __init__(
-        self, database: Database, artifacts: Artifacts, reached: Callable[[str], None] = _go_on
+        self,
+        database: Database,
+        artifacts: Artifacts,
+        reached: Callable[[str], None] = _go_on,
+        *,
+        unsigned: Unsigned = "allow",
     ) -> None:
         self._database = database
         self._artifacts = artifacts
         self._reached = reached
+        self._unsigned = unsigned
         # Unpacking is the only heavy work here; more of it at once only makes all of it late.
         self._readers = asyncio.Semaphore(_READERS)
 
     async def publish(
-        self, plugin: str, pieces: AsyncIterator[bytes], actor: Actor, *, allow_lower: bool = False
+        self,
+        plugin: str,
+        pieces: AsyncIterator[bytes],
+        actor: Actor,
+        *,
+        allow_lower: bool = False,
+        offer: Offer | None = None,
     ) -> tuple[Version, bool]:
         """The version, and whether it is new.
 
-        Raises: what the package is refused for; VersionExists, NameTaken, PluginNotFound, Full.
+        Raises: what the package or its signature is refused for; VersionExists, NameTaken,
+        PluginNotFound, Full.
         """
         with PUBLISH_SECONDS.time():
             try:
-                version, is_new = await self._publish(plugin, pieces, actor, allow_lower)
+                version, is_new = await self._publish(plugin, pieces, actor, allow_lower, offer)
             except Exception:
                 PUBLISHED.labels("refused").inc()
                 raise
@@ -62,7 +77,12 @@ class Publisher:
         return version, is_new
 
     async def _publish(
-        self, plugin: str, pieces: AsyncIterator[bytes], actor: Actor, allow_lower: bool
+        self,
+        plugin: str,
+        pieces: AsyncIterator[bytes],
+        actor: Actor,
+        allow_lower: bool,
+        offer: Offer | None,
     ) -> tuple[Version, bool]:
         path = await self._artifacts.receive(pieces)
         try:
@@ -73,6 +93,7 @@ class Publisher:
             if existing is None:
                 async with self._database.connection() as connection:
                     await _check_order(connection, submission, allow_lower)
+                    await judge(connection, submission, offer, self._unsigned)
             await self._artifacts.make_durable(path)
             self._reached("synced")
             # Also when the version exists: the same bytes heal a damaged file.
@@ -81,8 +102,8 @@ class Publisher:
         finally:
             self._artifacts.discard(path)
         if existing is not None:
-            return existing, False
-        version, is_new = await self._record(submission, actor, allow_lower)
+            return await self._vouch(existing, submission, actor, offer), False
+        version, is_new = await self._record(submission, actor, allow_lower, offer)
         self._reached("committed")
         return version, is_new
 
@@ -118,8 +139,40 @@ class Publisher:
             raise VersionExists(submission.plugin, submission.version)
         return found
 
+    async def _vouch(
+        self, version: Version, submission: Submission, actor: Actor, offer: Offer | None
+    ) -> Version:
+        """A version that has no good signature takes one; a good one stays."""
+        if offer is None:
+            return version
+        async with self._database.transaction() as connection:
+            await versions.lock_plugin(connection, version.plugin)
+            current = await versions.lock_version(connection, version.plugin, version.version)
+            if current.state is State.DELETED:
+                raise VersionDeleted(current.plugin, current.version)
+            signed = await find_signed(connection, submission, offer)
+            if current.signature is not None and current.signature.is_good:
+                return current
+            await judge(connection, submission, offer, self._unsigned)
+            await keys.set_signature(
+                connection,
+                current.plugin,
+                current.version,
+                key_id=signed.key.id,
+                envelope=signed.envelope,
+            )
+            await trail.add_entry(
+                connection,
+                actor=actor.subject,
+                action="version.signed",
+                plugin=current.plugin,
+                version=current.version,
+                reason=f"signed by {signed.key.id}",
+            )
+            return await versions.get_version(connection, current.plugin, current.version)
+
     async def _record(
-        self, submission: Submission, actor: Actor, allow_lower: bool
+        self, submission: Submission, actor: Actor, allow_lower: bool, offer: Offer | None
     ) -> tuple[Version, bool]:
         async with self._database.transaction() as connection:
             await versions.lock_plugin(connection, submission.plugin)
@@ -127,13 +180,16 @@ class Publisher:
             if existing is not None:
                 return existing, False
             await _check_order(connection, submission, allow_lower)
+            signed, is_review_due = await judge(connection, submission, offer, self._unsigned)
             await versions.add_plugin(
                 connection,
                 submission.plugin,
                 twin_key=submission.twin_key,
                 publisher=submission.publisher,
             )
-            version = await versions.add_version(connection, submission)
+            version = await versions.add_version(
+                connection, submission, signed=signed, is_review_due=is_review_due
+            )
             await trail.add_entry(
                 connection,
                 actor=actor.subject,
@@ -141,6 +197,7 @@ class Publisher:
                 plugin=version.plugin,
                 version=version.version,
                 state_after=version.state,
+                reason="not signed" if signed is None else f"signed by {signed.key.id}",
             )
             await outbox.append(
                 connection,

@@ -1,7 +1,7 @@
 """What the registry is told at start."""
 
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
@@ -21,4 +21,9 @@ class RegistrySettings(ServiceSettings):
     )
     guesses_per_minute: int = Field(
         default=10, ge=1, le=10_000, description="wrong tokens and passwords per address and minute"
+    )
+    unsigned: Literal["allow", "review", "refuse"] = Field(
+        default="allow",
+        description="what packages without a signature get: `allow`, `review` by a person "
+        "whatever their audit says, or `refuse`",
     )

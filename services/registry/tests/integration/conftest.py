@@ -54,6 +54,7 @@ class Publish(Protocol):
         by: str = ...,
         body: bytes | None = ...,
         note: str = ...,
+        envelope: bytes | None = ...,
         **query: str,
     ) -> Response: ...
 
@@ -64,8 +65,14 @@ def package() -> Callable[..., bytes]:
 
 
 @pytest.fixture
+def unsigned() -> str:
+    """The owner's policy about packages without a signature."""
+    return "allow"
+
+
+@pytest.fixture
 async def settings(
-    postgres_url: str, nats_url: str, key_ring: KeyRing, tmp_path: Path
+    postgres_url: str, nats_url: str, key_ring: KeyRing, tmp_path: Path, unsigned: Any
 ) -> AsyncIterator[RegistrySettings]:
     secrets = tmp_path / "secrets"
     secrets.mkdir()
@@ -81,6 +88,7 @@ async def settings(
             artifacts_dir=tmp_path / "artifacts",
             tls=False,
             ready_file=tmp_path / "ready",
+            unsigned=unsigned,
         )
 
 
@@ -119,13 +127,17 @@ def publish(client: AsyncClient, role: Any) -> Publish:
         by: str = "publisher",
         body: bytes | None = None,
         note: str = "",
+        envelope: bytes | None = None,
         **query: str,
     ) -> Response:
         user, _, name = by.partition(":")
+        signature = {}
+        if envelope is not None:
+            signature["heimnetz-signature"] = base64.b64encode(envelope).decode()
         return await client.post(
             f"/v1/plugins/{plugin}/versions",
             content=make_package(plugin, version, note=note) if body is None else body,
-            headers={**role(user, name or None), "content-type": "application/gzip"},
+            headers={**role(user, name or None), "content-type": "application/gzip", **signature},
             params=query,
         )
 

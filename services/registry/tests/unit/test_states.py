@@ -1,18 +1,35 @@
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from heimnetz_registry import events
-from heimnetz_registry.errors import IllegalTransition, NotDecidable
+from heimnetz_registry.errors import (
+    IllegalTransition,
+    NotDecidable,
+    SignatureDowngrade,
+    SigningKeyForeign,
+    SigningKeyRetired,
+    SigningKeyRevoked,
+    UnsignedRefused,
+)
 from heimnetz_registry.model import (
     DECIDERS,
     TRANSITIONS,
     By,
+    KeyState,
+    SigningKey,
     State,
     check_decider,
     check_transition,
 )
-from heimnetz_registry.policy import lookalike_of, state_after_audit
+from heimnetz_registry.policy import (
+    check_signer,
+    lookalike_of,
+    review_of_unsigned,
+    state_after_audit,
+)
 
 STATES = st.sampled_from(State)
 
@@ -88,3 +105,42 @@ def test_roles_without_a_decision_have_none(role: str | None) -> None:
 def test_every_state_but_submitted_has_its_event() -> None:
     assert set(events.BY_STATE) == set(State) - {State.SUBMITTED}
     assert len({event.type() for event in events.ALL}) == len(events.ALL)
+
+
+def test_an_approved_audit_of_what_a_person_has_to_see_is_a_question_to_a_person() -> None:
+    for verdict, wanted in (("approve", State.NEEDS_REVIEW), ("reject", State.REJECTED)):
+        after = state_after_audit(State.SUBMITTED, verdict, lookalike=None, is_review_due=True)
+        assert after is wanted
+
+
+NOW = datetime(2026, 11, 25, tzinfo=UTC)
+PEOPLE = st.sampled_from(["ada", "bob", "eve"])
+
+
+@given(PEOPLE, PEOPLE, st.none() | PEOPLE, st.sampled_from(KeyState))
+def test_a_key_vouches_only_when_it_is_the_publishers_own_and_in_use(
+    holder: str, publisher: str, last_signer: str | None, state: KeyState
+) -> None:
+    key = SigningKey("k", holder, "laptop", b"", state, "", None, NOW, NOW)
+    expected: type[Exception] | None = None
+    if last_signer not in (None, holder):
+        expected = SignatureDowngrade
+    elif holder != publisher:
+        expected = SigningKeyForeign
+    elif state is not KeyState.ACTIVE:
+        expected = SigningKeyRevoked if state is KeyState.REVOKED else SigningKeyRetired
+
+    if expected is None:
+        check_signer(key, publisher, last_signer)
+    else:
+        with pytest.raises(expected):
+            check_signer(key, publisher, last_signer)
+
+
+def test_what_unsigned_packages_get_is_the_owners_policy_but_a_downgrade_is_none() -> None:
+    assert review_of_unsigned("allow", None) is False
+    assert review_of_unsigned("review", None) is True
+    with pytest.raises(UnsignedRefused):
+        review_of_unsigned("refuse", None)
+    with pytest.raises(SignatureDowngrade):
+        review_of_unsigned("allow", "ada")

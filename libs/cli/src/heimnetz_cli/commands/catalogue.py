@@ -73,6 +73,7 @@ def show_version(plugin: PluginAtVersion, as_json: Json = False) -> None:
             "reason": version.reason,
             "audit": audit_line(version),
             "publisher": version.publisher,
+            "signed": signature_line(version),
             "published": when(version.published_at),
             "licence": manifest.get("licence"),
             "each call": FRESH.get(str(manifest.get("fresh")), FRESH["container"]),
@@ -101,6 +102,22 @@ def audit_line(version: "Version") -> str:
     if version.score is None:
         return "not yet"
     return f"{version.score} of 100, grade {version.grade}, {version.verdict}"
+
+
+KEY_STATES = {
+    "active": "whose key is in use",
+    "retired": "whose key was rotated since, which is fine",
+    "revoked": "WHOSE KEY WAS REVOKED: do not believe it",
+}
+
+
+def signature_line(version: "Version") -> str:
+    signature = version.signature
+    if not signature:
+        return "no"
+    state = str(signature.get("state"))
+    good = KEY_STATES.get(state, f"whose key is {state}")
+    return f"by {signature.get('publisher')}, {good} ({signature.get('key_id')})"
 
 
 def permission_lines(permissions: object) -> list[str]:

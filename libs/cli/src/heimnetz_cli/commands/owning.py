@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from heimnetz_cli.commands.catalogue import audit_line, find_version
+from heimnetz_cli.commands.catalogue import audit_line, find_version, signature_line
 from heimnetz_cli.commands.options import Json, Limit, Plugin, PluginAtVersion, example
 from heimnetz_cli.commands.publishing import follow_audit
 from heimnetz_cli.exits import Exit, Failure
@@ -51,6 +51,10 @@ def install(
     is_downgrade: Annotated[
         bool, typer.Option("--downgrade", help="Even if a higher version is installed.")
     ] = False,
+    is_revoked: Annotated[
+        bool,
+        typer.Option("--revoked-key", help="As the owner: though its signing key was revoked."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Put a version to use. Asks for each permission with the author's reason.
@@ -67,6 +71,7 @@ def install(
         version = find_version(client, plugin)
         if version.state == "submitted":
             version = follow_audit(client, version, AUDIT_SECONDS)
+        note(f"signed: {signature_line(version)}")
         grants = _grants(version, is_agreed=is_agreed)
         try:
             before = client.registry.get_installation(version.plugin).configuration
@@ -80,6 +85,7 @@ def install(
             grants,
             configuration,
             allow_downgrade=is_downgrade,
+            allow_revoked_key=is_revoked,
         )
     if as_json:
         show_json(done.document)

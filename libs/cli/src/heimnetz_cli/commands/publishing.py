@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from heimnetz_cli import keyring
 from heimnetz_cli.commands.catalogue import audit_line
 from heimnetz_cli.commands.options import Json, example
+from heimnetz_cli.commands.signing import signature_file
 from heimnetz_cli.exits import Exit, Failure
 from heimnetz_cli.output import note, progress, show, show_json, size
 from heimnetz_cli.session import open_client
 
 if TYPE_CHECKING:
-    from heimnetz_manifest import ManifestError
+    from heimnetz_manifest import ManifestError, Package
     from heimnetz_sdk.client import Client
     from heimnetz_sdk.models import Version
 
@@ -32,17 +34,26 @@ def publish(
         str | None,
         typer.Option(help="Send the file as it is, unchecked, as a version of this plugin."),
     ] = None,
+    is_unsigned: Annotated[
+        bool, typer.Option("--unsigned", help="Send no signature, though there is one.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Publish a version: pack, check, send. The same bytes again change nothing."""
+    """Publish a version: pack, check, sign, send. The same bytes again change nothing.
+
+    The signature beside the file is sent, or one by your key, if you have one.
+    """
     package: Path | bytes
+    checked: Package | None = None
     if name is not None:
         package, plugin = path, name
     else:
-        package, plugin = _package(path)
+        package, checked = _package(path)
+        plugin = str(checked.manifest.name)
+    envelope = None if is_unsigned else _envelope(path, checked)
     with open_client() as client:
         with progress(f"sending {plugin}"):
-            version, is_new = client.registry.publish(plugin, package)
+            version, is_new = client.registry.publish(plugin, package, envelope=envelope)
         note(
             f"{version.plugin} {version.version} "
             f"{'is published' if is_new else 'was there already, with the same bytes'} "
@@ -58,14 +69,32 @@ def publish(
         raise typer.Exit(Exit.BAD_OUTCOME)
 
 
-def _package(path: Path) -> tuple[bytes | Path, str]:
+def _envelope(path: Path, checked: "Package | None") -> bytes | None:
+    """What lies beside the file, or is made with the key that is here."""
+    file = signature_file(path)
+    if path.is_file() and file.exists():
+        from heimnetz_manifest.signing import ENVELOPE_BYTES
+
+        with file.open("rb") as stream:
+            # One byte more than the registry takes, so that it refuses what is too large.
+            return stream.read(ENVELOPE_BYTES + 1)
+    if checked is None or not keyring.key_file().exists():
+        return None
+    from heimnetz_manifest.signing import Subject, sign
+
+    manifest = checked.manifest
+    subject = Subject(str(manifest.name), str(manifest.version), checked.sha256)
+    return sign(keyring.get(), subject)
+
+
+def _package(path: Path) -> tuple[bytes | Path, "Package"]:
     from heimnetz_manifest import ManifestError, inspect_package, pack
 
     try:
         if path.is_dir():
             data = pack(path)
-            return data, str(inspect_package(data).manifest.name)
-        return path, str(inspect_package(path).manifest.name)
+            return data, inspect_package(data)
+        return path, inspect_package(path)
     except ManifestError as error:
         raise Failure(explain(error, path), Exit.REFUSED_INPUT) from None
 

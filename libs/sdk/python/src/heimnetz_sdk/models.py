@@ -74,7 +74,19 @@ class Version(Model):
     score: int | None = None
     grade: str = ""
     verdict: str = ""
+    signature: Document = field(default_factory=dict)
     manifest: Document = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SigningKey(Model):
+    id: str
+    publisher: str = ""
+    name: str = ""
+    state: str = ""
+    reason: str = ""
+    successor: str = ""
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

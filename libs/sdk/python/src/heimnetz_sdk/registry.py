@@ -1,5 +1,6 @@
 """What exists, and who may do what."""
 
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from heimnetz_sdk.models import (
     Page,
     PluginSummary,
     Session,
+    SigningKey,
     Token,
     Transition,
     Verification,
@@ -62,18 +64,24 @@ class Registry:
     def revoke_token(self, token_id: str) -> None:
         self._transport.request("DELETE", f"{BASE}/tokens/{quote(token_id, safe='')}")
 
-    def publish(self, plugin: str, package: Path | bytes) -> tuple[Version, bool]:
+    def publish(
+        self, plugin: str, package: Path | bytes, *, envelope: bytes | None = None
+    ) -> tuple[Version, bool]:
         """Upload a package; True with the version if these bytes were not there before.
 
-        Sending the same bytes again changes nothing, so a lost connection is retried.
+        `envelope` is its signature, a DSSE envelope in JSON. Sending the same bytes again changes
+        nothing, so a lost connection is retried.
         Raises: VersionExists, InvalidInput, TooLarge, UnsupportedMedia, Forbidden.
         """
+        headers = {"Content-Type": "application/gzip"}
+        if envelope is not None:
+            headers["Heimnetz-Signature"] = b64encode(envelope).decode("ascii")
         body = (lambda: iter((package,))) if isinstance(package, bytes) else read_chunks(package)
         answer = self._transport.request(
             "POST",
             f"{BASE}/plugins/{quote(plugin, safe='')}/versions",
             content=body,
-            headers={"Content-Type": "application/gzip"},
+            headers=headers,
             is_idempotent=True,
             timeout_seconds=UPLOAD_TIMEOUT_SECONDS,
         )
@@ -122,17 +130,19 @@ class Registry:
         configuration: Mapping[str, Any],
         *,
         allow_downgrade: bool = False,
+        allow_revoked_key: bool = False,
     ) -> Installation:
         """Put a version to use, in place of the one installed before."""
+        document: dict[str, object] = {
+            "version": version,
+            "grants": sorted(grants),
+            "configuration": dict(configuration),
+            "allow_downgrade": allow_downgrade,
+        }
+        if allow_revoked_key:
+            document["allow_revoked_key"] = True
         answer = self._transport.request(
-            "PUT",
-            f"{BASE}/installations/{quote(plugin, safe='')}",
-            document={
-                "version": version,
-                "grants": sorted(grants),
-                "configuration": dict(configuration),
-                "allow_downgrade": allow_downgrade,
-            },
+            "PUT", f"{BASE}/installations/{quote(plugin, safe='')}", document=document
         )
         return decode(Installation, answer.json())
 
@@ -161,10 +171,78 @@ class Registry:
         answer = self._transport.request("GET", f"{BASE}/grants", query={"reach": reach})
         return decode_page(Grant, answer.json())
 
+    def list_keys(
+        self, publisher: str | None = None, *, limit: int = 200, cursor: str | None = None
+    ) -> Page[SigningKey]:
+        query = {"publisher": publisher, "limit": limit, "cursor": cursor}
+        return decode_page(
+            SigningKey, self._transport.request("GET", f"{BASE}/keys", query=query).json()
+        )
+
+    def get_key(self, key_id: str) -> SigningKey:
+        path = f"{BASE}/keys/{quote(key_id, safe='')}"
+        return decode(SigningKey, self._transport.request("GET", path).json())
+
+    def register_key(self, name: str, public_key: bytes, proof: bytes) -> SigningKey:
+        """Of the publisher who calls; `proof` is the key's signature over the publisher's name.
+
+        Registering it again changes nothing, so a lost connection is retried.
+        """
+        answer = self._transport.request(
+            "POST",
+            f"{BASE}/keys",
+            document=_new_key(name, public_key, proof),
+            is_idempotent=True,
+        )
+        return decode(SigningKey, answer.json())
+
+    def rotate_key(
+        self, key_id: str, name: str, public_key: bytes, proof: bytes, handed_over: bytes
+    ) -> SigningKey:
+        """The successor; `handed_over` is the old key's signature over the new key's id.
+
+        Asking for the same again changes nothing, so a lost connection is retried.
+        """
+        document = _new_key(name, public_key, proof)
+        document["handed_over"] = b64encode(handed_over).decode("ascii")
+        answer = self._transport.request(
+            "POST",
+            f"{BASE}/keys/{quote(key_id, safe='')}/rotation",
+            document=document,
+            is_idempotent=True,
+        )
+        return decode(SigningKey, answer.json())
+
+    def revoke_key(self, key_id: str, reason: str) -> SigningKey:
+        """What it signed is not believed any more. A second time changes nothing."""
+        answer = self._transport.request(
+            "POST",
+            f"{BASE}/keys/{quote(key_id, safe='')}/revocation",
+            document={"reason": reason},
+            is_idempotent=True,
+        )
+        return decode(SigningKey, answer.json())
+
+    def get_signature(self, plugin: str, version: str) -> bytes:
+        """The envelope, as it was published.
+
+        Raises: NotFound, when the version is not signed.
+        """
+        with self._transport.stream(f"{_version(plugin, version)}/signature") as stream:
+            return b"".join(stream.chunks())
+
     def verify_trail(self) -> Verification:
         return decode(
             Verification, self._transport.request("GET", f"{BASE}/trail/verification").json()
         )
+
+
+def _new_key(name: str, public_key: bytes, proof: bytes) -> dict[str, str]:
+    return {
+        "name": name,
+        "public_key": b64encode(public_key).decode("ascii"),
+        "proof": b64encode(proof).decode("ascii"),
+    }
 
 
 def _version(plugin: str, version: str) -> str:

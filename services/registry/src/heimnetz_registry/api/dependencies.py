@@ -19,6 +19,7 @@ from heimnetz_registry.admitting import Doorkeeper
 from heimnetz_registry.artifacts import Artifacts
 from heimnetz_registry.chaining import Chain
 from heimnetz_registry.deciding import Decider
+from heimnetz_registry.enrolling import Enroller
 from heimnetz_registry.installing import Installer
 from heimnetz_registry.model import Actor
 from heimnetz_registry.publishing import Publisher
@@ -44,6 +45,7 @@ class Rooms:
     installer: Installer
     doorkeeper: Doorkeeper
     chain: Chain
+    enroller: Enroller
     services: tuple[str, ...]
 
 

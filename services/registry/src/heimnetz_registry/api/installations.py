@@ -69,6 +69,7 @@ def routes(rooms: Rooms) -> APIRouter:
             grants=body.grants,
             configuration=body.configuration,
             allow_downgrade=body.allow_downgrade,
+            allow_revoked_key=body.allow_revoked_key,
         )
         installation, is_new = await rooms.installer.install(plugin, wish, actor_of(principal))
         return answer(request, asdict(installation), status=201 if is_new else 200)

@@ -29,7 +29,7 @@ from heimnetz_registry.api.schemas import (
 )
 from heimnetz_registry.errors import PackageDamaged, VersionNotFound
 from heimnetz_registry.metrics import DAMAGED
-from heimnetz_registry.model import State, Version
+from heimnetz_registry.model import Signature, State, Version
 from heimnetz_registry.store import versions
 
 READERS: Rule = require(
@@ -56,7 +56,19 @@ def show(version: Version) -> dict[str, Any]:
         "score": version.score,
         "grade": version.grade,
         "verdict": version.verdict,
+        "signature": show_signature(version.signature),
         "manifest": version.manifest,
+    }
+
+
+def show_signature(signature: Signature | None) -> dict[str, Any] | None:
+    if signature is None:
+        return None
+    return {
+        "key_id": signature.key_id,
+        "publisher": signature.publisher,
+        "state": signature.state,
+        "is_good": signature.is_good,
     }
 
 
@@ -98,6 +110,7 @@ def routes(rooms: Rooms) -> APIRouter:
         document = page(found, limit, lambda item: item["sort_key"])
         for item in document["items"]:
             del item["sort_key"]
+            item["signature"] = show_signature(item["signature"])
         return answer(request, document)
 
     @api.get("/{plugin}/versions/{version}", response_model=VersionWhole)

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from starlette.requests import ClientDisconnect
 
 from heimnetz_common.auth import Rule, require
@@ -15,6 +15,7 @@ from heimnetz_registry.api.plugins import PACKAGE_TYPE, show
 from heimnetz_registry.api.schemas import Reason, StateBody, VersionWhole
 from heimnetz_registry.errors import UploadCut
 from heimnetz_registry.model import State
+from heimnetz_registry.verifying import read_offer
 
 PUBLISHERS: Rule = require("publisher")
 DECIDERS: Rule = require("auditor", "publisher")
@@ -39,6 +40,11 @@ def _check_type(request: Request) -> None:
         raise UnsupportedMedia("send the package without a content encoding")
 
 
+def _only_one(request: Request) -> str:
+    """Several headers of a name are one with commas (RFC 9110, 5.3), which is no base64."""
+    return ",".join(request.headers.getlist("heimnetz-signature"))
+
+
 def routes(rooms: Rooms) -> APIRouter:
     api = router(prefix="/v1/plugins", tags=["plugins"])
 
@@ -58,11 +64,19 @@ def routes(rooms: Rooms) -> APIRouter:
         request: Request,
         plugin: Plugin,
         allow_lower: Annotated[bool, Query(description="Lower than the latest is meant")] = False,
+        heimnetz_signature: Annotated[
+            str | None, Header(description="Base64 of the DSSE envelope, at most 4 KiB of it")
+        ] = None,
         principal: Principal = Depends(PUBLISHERS),
     ) -> Response:
         _check_type(request)
+        offer = None if heimnetz_signature is None else read_offer(_only_one(request))
         version, is_new = await rooms.publisher.publish(
-            plugin, _pieces(request), actor_of(principal), allow_lower=allow_lower
+            plugin,
+            _pieces(request),
+            actor_of(principal),
+            allow_lower=allow_lower,
+            offer=offer,
         )
         location = f"/v1/plugins/{plugin}/versions/{version.version}"
         return answer(

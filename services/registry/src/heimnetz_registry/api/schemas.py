@@ -1,5 +1,6 @@
 """What goes over the wire."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Self
 
@@ -9,7 +10,7 @@ from heimnetz_common.auth import Role
 from heimnetz_common.routing import StrictBody
 from heimnetz_manifest.names import VERSION_CHARACTERS
 from heimnetz_registry.chaining import Verification
-from heimnetz_registry.model import State
+from heimnetz_registry.model import KeyState, State
 
 
 def printable(text: str) -> str:
@@ -88,6 +89,57 @@ class TokenPage(BaseModel):
     next_cursor: str | None
 
 
+KEY_ID = r"^[0-9a-f]{64}$"
+KeyName = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(printable)]
+# Base64 of 32 and of 64 bytes, RFC 4648, section 4.
+Bytes32 = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{43}=$", max_length=44)]
+Bytes64 = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{86}==$", max_length=88)]
+
+
+def key_id_of(text: str) -> str:
+    if re.fullmatch(KEY_ID[1:-1], text) is None:
+        raise ValueError(text)
+    return text
+
+
+class KeyBody(StrictBody):
+    name: KeyName
+    public_key: Bytes32 = Field(description="Ed25519 (RFC 8032), in base64")
+    proof: Bytes64 = Field(description="The key's signature over its publisher, in base64")
+
+
+class RotationBody(KeyBody):
+    handed_over: Bytes64 = Field(description="The old key's signature over the new key's id")
+
+
+class RevocationBody(StrictBody):
+    reason: Reason
+
+
+class SigningKeyShown(BaseModel):
+    id: str = Field(description="SHA-256 of the public key")
+    publisher: str
+    name: str
+    public_key: str
+    state: KeyState
+    reason: str = Field(description="Why it was revoked")
+    successor: str | None
+    created_at: datetime
+    changed_at: datetime
+
+
+class SigningKeyPage(BaseModel):
+    items: list[SigningKeyShown]
+    next_cursor: str | None
+
+
+class SignatureShown(BaseModel):
+    key_id: str
+    publisher: str
+    state: KeyState
+    is_good: bool = Field(description="False when the key was revoked")
+
+
 class VersionShown(BaseModel):
     plugin: str
     version: str
@@ -100,6 +152,7 @@ class VersionShown(BaseModel):
     score: int | None
     grade: str | None
     verdict: str | None
+    signature: SignatureShown | None = Field(description="None when the package is not signed")
 
 
 class VersionWhole(VersionShown):
@@ -140,6 +193,9 @@ class InstallationBody(StrictBody):
     grants: Annotated[list[GrantKey], Field(max_length=256)] = Field(default_factory=list)
     configuration: dict[str, Any] = Field(default_factory=dict)
     allow_downgrade: bool = False
+    allow_revoked_key: bool = Field(
+        default=False, description="The owner wants it though its signing key was revoked"
+    )
 
 
 class InstallationShown(BaseModel):

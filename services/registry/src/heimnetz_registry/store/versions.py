@@ -7,7 +7,7 @@ import asyncpg
 
 from heimnetz_common.database import Connection, constraint_of
 from heimnetz_registry.errors import NameTaken, PluginNotFound, VersionNotFound
-from heimnetz_registry.model import State, Submission, Version
+from heimnetz_registry.model import KeyState, Signature, Signed, State, Submission, Version
 
 
 async def lock_plugin(connection: Connection, plugin: str) -> None:
@@ -53,7 +53,10 @@ async def find_same_precedence(
     row = await connection.fetchrow(
         """
         SELECT plugin, version, sha256, size_bytes, state, reason, publisher, published_at,
-               manifest, score, grade, verdict, audited_at
+               manifest, score, grade, verdict, audited_at, is_review_due,
+               (SELECT jsonb_build_object('key_id', id, 'publisher', signing_keys.publisher,
+                                          'state', signing_keys.state)
+                  FROM signing_keys WHERE id = versions.key_id) AS signature
           FROM versions
          WHERE plugin = $1
            AND precedence = $2
@@ -80,14 +83,23 @@ async def find_highest(connection: Connection, plugin: str) -> tuple[str, str] |
     return None if row is None else (row["version"], row["sort_key"])
 
 
-async def add_version(connection: Connection, submission: Submission) -> Version:
+async def add_version(
+    connection: Connection,
+    submission: Submission,
+    *,
+    signed: Signed | None = None,
+    is_review_due: bool = False,
+) -> Version:
     row = await connection.fetchrow(
         """
         INSERT INTO versions (plugin, version, precedence, sort_key, sha256, size_bytes, state,
-                              publisher, manifest)
-        VALUES ($1, $2, $3, $4, $5, $6, 'submitted', $7, $8)
+                              publisher, manifest, key_id, envelope, is_review_due)
+        VALUES ($1, $2, $3, $4, $5, $6, 'submitted', $7, $8, $9, $10, $11)
      RETURNING plugin, version, sha256, size_bytes, state, reason, publisher, published_at,
-               manifest, score, grade, verdict, audited_at
+               manifest, score, grade, verdict, audited_at, is_review_due,
+               (SELECT jsonb_build_object('key_id', id, 'publisher', signing_keys.publisher,
+                                          'state', signing_keys.state)
+                  FROM signing_keys WHERE id = versions.key_id) AS signature
         """,
         submission.plugin,
         submission.version,
@@ -97,6 +109,9 @@ async def add_version(connection: Connection, submission: Submission) -> Version
         submission.size_bytes,
         submission.publisher,
         submission.manifest,
+        None if signed is None else signed.key.id,
+        None if signed is None else signed.envelope,
+        is_review_due,
     )
     assert row is not None
     return _version(row)
@@ -107,7 +122,10 @@ async def get_version(connection: Connection, plugin: str, version: str) -> Vers
     row = await connection.fetchrow(
         """
         SELECT plugin, version, sha256, size_bytes, state, reason, publisher, published_at,
-               manifest, score, grade, verdict, audited_at
+               manifest, score, grade, verdict, audited_at, is_review_due,
+               (SELECT jsonb_build_object('key_id', id, 'publisher', signing_keys.publisher,
+                                          'state', signing_keys.state)
+                  FROM signing_keys WHERE id = versions.key_id) AS signature
           FROM versions
          WHERE plugin = $1
            AND version = $2
@@ -128,11 +146,14 @@ async def lock_version(connection: Connection, plugin: str, version: str) -> Ver
     row = await connection.fetchrow(
         """
         SELECT plugin, version, sha256, size_bytes, state, reason, publisher, published_at,
-               manifest, score, grade, verdict, audited_at
+               manifest, score, grade, verdict, audited_at, is_review_due,
+               (SELECT jsonb_build_object('key_id', id, 'publisher', signing_keys.publisher,
+                                          'state', signing_keys.state)
+                  FROM signing_keys WHERE id = versions.key_id) AS signature
           FROM versions
          WHERE plugin = $1
            AND version = $2
-           FOR UPDATE
+           FOR UPDATE OF versions
         """,
         plugin,
         version,
@@ -154,7 +175,10 @@ async def set_state(
          WHERE plugin = $1
            AND version = $2
      RETURNING plugin, version, sha256, size_bytes, state, reason, publisher, published_at,
-               manifest, score, grade, verdict, audited_at
+               manifest, score, grade, verdict, audited_at, is_review_due,
+               (SELECT jsonb_build_object('key_id', id, 'publisher', signing_keys.publisher,
+                                          'state', signing_keys.state)
+                  FROM signing_keys WHERE id = versions.key_id) AS signature
         """,
         plugin,
         version,
@@ -202,7 +226,10 @@ async def list_versions(
     rows = await connection.fetch(
         """
         SELECT plugin, version, sha256, size_bytes, state, reason, publisher, published_at,
-               score, grade, verdict, sort_key
+               score, grade, verdict, sort_key,
+               (SELECT jsonb_build_object('key_id', id, 'publisher', signing_keys.publisher,
+                                          'state', signing_keys.state)
+                  FROM signing_keys WHERE id = versions.key_id) AS signature
           FROM versions
          WHERE plugin = $1
            AND ($2::text IS NULL OR sort_key < $2)
@@ -215,7 +242,7 @@ async def list_versions(
     )
     if not rows and await find_publisher(connection, plugin) is None:
         raise PluginNotFound(plugin)
-    return [dict(row) for row in rows]
+    return [{**row, "signature": _signature(row["signature"])} for row in rows]
 
 
 async def list_plugins(
@@ -301,4 +328,11 @@ async def is_package_used(connection: Connection, sha256: str) -> bool:
 
 
 def _version(row: asyncpg.Record) -> Version:
-    return Version(**{**row, "state": State(row["state"])})
+    signature = _signature(row["signature"])
+    return Version(**{**row, "state": State(row["state"]), "signature": signature})
+
+
+def _signature(found: dict[str, str] | None) -> Signature | None:
+    if found is None:
+        return None
+    return Signature(found["key_id"], found["publisher"], KeyState(found["state"]))
