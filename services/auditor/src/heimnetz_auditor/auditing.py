@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from heimnetz_audit import ENGINE_VERSION, Report, reporters
@@ -106,9 +106,12 @@ class Auditing:
         """Raises: AuditFailed, NotFound, Unavailable."""
         if request.tries > MAX_TRIES:
             raise AuditFailed(f"the auditor did not survive {MAX_TRIES} tries")
-        path = f"/v1/plugins/{request.plugin}/versions/{request.version}/package"
+        path = f"/v1/plugins/{request.plugin}/versions/{request.version}"
         try:
-            package = await self.registry.get_bytes(path, max_bytes=MAX_PACKAGE_BYTES)
+            package = await self.registry.get_bytes(f"{path}/package", max_bytes=MAX_PACKAGE_BYTES)
+            if self.policy.document.get("require_signature"):
+                is_signed = _has_good_signature(await self.registry.get(path))
+                request = replace(request, is_signed=is_signed)
         except (NotFound, Unavailable):
             raise
         except HeimnetzError as error:
@@ -134,6 +137,12 @@ class Auditing:
         metrics.SCORE.observe(answer.score)
         for severity, count in answer.counts.items():
             metrics.FINDINGS.labels(severity).inc(count)
+
+
+def _has_good_signature(version: object) -> bool:
+    """By what the registry says of the version's key now."""
+    signature = version.get("signature") if isinstance(version, dict) else None
+    return isinstance(signature, dict) and signature.get("is_good") is True
 
 
 def announcement(request: Request, answer: Answer) -> VersionAudited:

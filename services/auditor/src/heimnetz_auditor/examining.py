@@ -68,6 +68,7 @@ class Examiner:
             "plugin": request.plugin,
             "version": request.version,
             "publisher": request.publisher,
+            "is_signed": request.is_signed,
             "today": today.isoformat(),
         }
         output = await self._run(orjson.dumps(header) + b"\n" + package)

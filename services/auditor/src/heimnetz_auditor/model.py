@@ -28,6 +28,8 @@ class Request:
     publisher: str
     tries: int
     traceparent: str | None
+    # Looked up where the policy asks for it: whether a key that is still good signed the version.
+    is_signed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,6 +46,7 @@ def examine(package: bytes, header: Mapping[str, Any]) -> dict[str, Any]:
         plugin=header["plugin"],
         version=header["version"],
         publisher=header["publisher"],
+        is_signed=header["is_signed"],
         today=date.fromisoformat(header["today"]),
     )
     return describe(report, verdict.standing) | {

@@ -86,6 +86,7 @@ class House:
         self.database = database
         self.packages: dict[str, bytes] = {}
         self.status = 200
+        self.signature: dict[str, Any] | None = None
         self.registry = ServiceClient(
             "http://registry",
             audience="registry",
@@ -111,7 +112,9 @@ class House:
         if rest == ["package"]:
             return httpx.Response(200, content=body)
         digest = hashlib.sha256(body).hexdigest()
-        return httpx.Response(200, json={"sha256": digest, "publisher": "anna"})
+        return httpx.Response(
+            200, json={"sha256": digest, "publisher": "anna", "signature": self.signature}
+        )
 
     async def submit(self, plugin: str, body: bytes, **change: Any) -> str:
         self.packages[plugin] = body
@@ -520,3 +523,20 @@ async def test_a_wish_that_makes_no_sense_is_refused(
     response = await client.post("/v1/audits", json=wish, headers=key_ring.user("auditor", "owner"))
 
     assert response.status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("signature", "verdict"),
+    [(None, "reject"), ({"is_good": False}, "reject"), ({"is_good": True}, "approve")],
+    ids=["none", "by a revoked key", "good"],
+)
+async def test_a_policy_that_wants_signatures_looks_at_the_key_as_it_is_now(
+    house: House, package: Package, signature: dict[str, Any] | None, verdict: str
+) -> None:
+    house.signature = signature
+    await house.submit("adder", package("adder", HARMLESS))
+
+    await house.with_policy("require_signature: true").work()
+
+    (event,) = await house.announced()
+    assert event["data"]["verdict"] == verdict
