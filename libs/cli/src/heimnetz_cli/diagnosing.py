@@ -277,6 +277,8 @@ def _containers(docker: str, project: str) -> dict[str, tuple[str, str]]:
     said, _ = _ask(
         docker,
         *("ps", "--all", "--filter", f"label=com.docker.compose.project={project}"),
+        # Images that Compose built hand their labels on to plugins' containers; this one they lack.
+        *("--filter", "label=com.docker.compose.oneoff=False"),
         *("--format", f'{{{{.Label "{_SERVICE}"}}}}\t{{{{.State}}}}\t{{{{.Status}}}}'),
     )
     found: dict[str, tuple[str, str]] = {}
