@@ -3,7 +3,7 @@
 contracts/openapi/   the HTTP API of each service (OpenAPI 3.1)
 contracts/events/    the data of each event (JSON Schema 2020-12)
 contracts/manifest.schema.json
-docs/reference/      tables for people: settings, routes, events, states, problems, metrics
+docs/reference/      tables for people: settings, routes, access, events, states, problems, metrics
 docs/checks/         a page for each check of the audit, and their index
 
 A test compares what is committed with what this makes.
@@ -48,9 +48,9 @@ def settings_class(service: str) -> type[ServiceSettings]:
     return found
 
 
-def application(service: str, folder: Path) -> FastAPI:
+def application(service: str, folder: Path, ring: KeyRing | None = None) -> FastAPI:
     """The service's application, with secrets of its own making and nothing that runs."""
-    secrets = KeyRing(folder).secrets_dir(service)
+    secrets = (ring or KeyRing(folder)).secrets_dir(service)
     (secrets / "encryption.key").write_text(generate_key())
     (secrets / "alertmanager-webhook-token").write_text("none")
     settings = settings_class(service)(secrets_dir=secrets, tls=False)
@@ -117,9 +117,11 @@ def documents() -> dict[str, str]:
         for subscription in subscriptions(service):
             listening[subscription.data_type.name].append(service)
     events = [event for service in SERVICES for event in announced(service)]
+    ruled = {name: list(routes(app)) for name, app in apps.items()}
     pages = {
         "settings": reference.settings([settings_class(service) for service in SERVICES]),
-        "http": reference.http({name: list(routes(app)) for name, app in apps.items()}),
+        "http": reference.http(ruled),
+        "access": reference.access(ruled, SERVICES),
         "events": reference.events(events, producers, listening),
         "states": reference.states(),
         "problems": reference.problems(),

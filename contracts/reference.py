@@ -68,6 +68,33 @@ def http(applications: Mapping[str, Sequence[tuple[RouteContext, list[Rule]]]]) 
     return text
 
 
+def access(
+    applications: Mapping[str, Sequence[tuple[RouteContext, list[Rule]]]], services: Sequence[str]
+) -> str:
+    text = (
+        "# Who may do what\n\nEvery route against every caller: people and programs by their role, "
+        "nobody (without a token), and each service in its own name. The rules are in the code of "
+        "the routes, one each; a test calls every route as every caller, and expects what stands "
+        "here. `yes` is the door alone: behind it a publisher changes only its own plugins, for "
+        "one.\n"
+    )
+    header = ("route", *ROLES, "nobody", *(f"service {name}" for name in services))
+    for service, routes in applications.items():
+        rows = [
+            (f"`{method} {route.path}`", *_cells(rule, services))
+            for route, (rule, *_) in routes
+            for method in sorted(route.methods or ())
+        ]
+        text += f"\n## {service}\n\n{_table(header, rows)}"
+    return text
+
+
+def _cells(rule: Rule, services: Sequence[str]) -> list[str]:
+    allowed = [role in rule.roles for role in ROLES]
+    allowed += [False, *(name in rule.services for name in services)]
+    return ["yes" if rule.is_public or cell else "-" for cell in allowed]
+
+
 def _summary(route: RouteContext) -> str:
     described = (route.description or "").partition("\n")[0].rstrip(".")
     return described or str(route.name).replace("_", " ").capitalize()
