@@ -24,6 +24,8 @@ LOOK_SECONDS = 1.0
 MAX_KNOWN = 256
 ALGORITHM = "Ed25519"
 REGISTRY = "registry"
+# What every token of a person or program begins with, so that scanners find leaked ones.
+USER_TOKEN_PREFIX = "hnz_"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,7 +198,7 @@ class _Server(uvicorn.Server):
 async def _serve(
     server: uvicorn.Server, tls: ssl.SSLContext | None, certificate: Path, key: Path
 ) -> None:
-    renewing = asyncio.create_task(_renew(tls, certificate, key)) if tls is not None else None
+    renewing = asyncio.create_task(keep_renewed(tls, certificate, key)) if tls is not None else None
     try:
         await server.serve()
     finally:
@@ -206,7 +206,7 @@ async def _serve(
             renewing.cancel()
 
 
-async def _renew(tls: ssl.SSLContext, certificate: Path, key: Path) -> None:
+async def keep_renewed(tls: ssl.SSLContext, certificate: Path, key: Path) -> None:
     """A context that is in use takes a new certificate for the connections that come after."""
     loaded = certificate.stat().st_mtime
     while True:

@@ -166,6 +166,7 @@ MANIFEST_KINDS: dict[str, tuple[str, StatusHint]] = {
     "manifest-invalid-event": ("Event type is invalid", "invalid"),
     "manifest-invalid-network": ("Network permission is invalid", "invalid"),
     "manifest-invalid-secret": ("Name of a secret is invalid", "invalid"),
+    "manifest-invalid-service": ("Service asks for what services have not", "invalid"),
     "manifest-self-dependency": ("Plugin depends on itself", "invalid"),
     "manifest-invalid-size": ("Size is invalid", "invalid"),
     "manifest-invalid-duration": ("Duration is invalid", "invalid"),

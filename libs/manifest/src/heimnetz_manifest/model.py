@@ -276,6 +276,24 @@ class Manifest(_Part):
         return self
 
     @model_validator(mode="after")
+    def _service_fits(self) -> Manifest:
+        if self.kind != "service":
+            return self
+        odd = {
+            "runtime": self.runtime != "python",
+            "fresh": self.fresh == "process",
+            "triggers": bool(self.triggers.cron or self.triggers.events),
+        }
+        for key, is_odd in odd.items():
+            if is_odd:
+                raise refuse(
+                    "manifest-invalid-service",
+                    f"a service runs all the time, in Python: it has no such {key}",
+                    below=(key,),
+                )
+        return self
+
+    @model_validator(mode="after")
     def _calls_others(self) -> Manifest:
         for index, call in enumerate(self.permissions.call):
             if call.plugin == self.name:

@@ -14,6 +14,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from heimnetz_common.database import Database
 from heimnetz_common.logs import get_logger
+from heimnetz_common.tokens import USER_TOKEN_PREFIX
 from heimnetz_registry.errors import (
     AlreadySetUp,
     NameInUse,
@@ -25,7 +26,6 @@ from heimnetz_registry.metrics import LOGINS
 from heimnetz_registry.model import Actor, Person, Token
 from heimnetz_registry.store import access, trail
 
-TOKEN_PREFIX = "hnz_"  # noqa: S105 - what every token begins with, so that scanners find leaked ones
 _OWNER_TOKEN_DAYS = 90
 _FREE_FAILURES = 5
 _HASHERS = 2
@@ -194,7 +194,7 @@ class Doorkeeper:
 
         Raises: NameInUse.
         """
-        token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+        token = USER_TOKEN_PREFIX + secrets.token_urlsafe(32)
         token_id = f"{time.time_ns() // 1_000_000:013d}-{secrets.token_hex(6)}"
         expires_at = datetime.now(UTC) + lifetime if lifetime is not None else None
         async with self._database.transaction() as connection:
@@ -246,7 +246,7 @@ class Doorkeeper:
 
         Raises: WrongCredentials, TooManyGuesses.
         """
-        if secret.startswith(TOKEN_PREFIX):
+        if secret.startswith(USER_TOKEN_PREFIX):
             return await self.recognise(secret, address)
         person = await self._check_password(name, secret, address)
         return Actor(f"user:{person.name}", person.name, person.role)

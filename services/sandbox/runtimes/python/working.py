@@ -6,6 +6,7 @@ import errno
 import importlib
 import json
 import os
+import runpy
 import socket
 import sys
 import threading
@@ -84,7 +85,7 @@ class Worker:
         os._exit(0)  # threads and exit hooks of the plugin must not hold the run up
 
     def context(self, call: dict[str, Any]) -> SimpleNamespace:
-        return SimpleNamespace(
+        context = SimpleNamespace(
             config=call["configuration"],
             files={name: Path("/in") / name for name in call["files"]},
             out=OUT,
@@ -96,6 +97,13 @@ class Worker:
             trace_id=call["trace_id"],
             log=lambda message, /: self.say({"type": "log", "text": f"{message}\n"}),
         )
+        if call["is_service"]:
+            # Loaded from here, whatever the plugin's own modules are called.
+            serving = runpy.run_path(str(Path(__file__).with_name("heimnetz_serving.py")))
+            context.listener = listener = serving["take_listener"]()
+            context.serve = lambda handle: serving["serve"](listener, handle)
+            context.Response = serving["Response"]
+        return context
 
     def report(self, error: BaseException) -> None:
         with contextlib.suppress(BaseException):

@@ -17,9 +17,10 @@ from heimnetz_common.errors import HeimnetzError, Unavailable
 from heimnetz_common.logs import get_logger
 from heimnetz_common.sealing import Sealer
 from heimnetz_common.service import Service
-from heimnetz_common.web import create_app
+from heimnetz_common.web import create_app, keep_renewed
 from heimnetz_sandbox import metrics, projecting, runtimes
 from heimnetz_sandbox.api import runs as runs_api
+from heimnetz_sandbox.api import services as services_api
 from heimnetz_sandbox.api import trials as trials_api
 from heimnetz_sandbox.asking import Direct, Queue
 from heimnetz_sandbox.chambers import Place
@@ -28,8 +29,10 @@ from heimnetz_sandbox.dispatching import Dispatcher
 from heimnetz_sandbox.engine import Engine
 from heimnetz_sandbox.errors import EngineDown
 from heimnetz_sandbox.folders import Folders
+from heimnetz_sandbox.keeping import Keeper
 from heimnetz_sandbox.model import MAX_FILES_BYTES, MAX_INPUT_BYTES, Installation, Outcome, Request
 from heimnetz_sandbox.observing import Observing
+from heimnetz_sandbox.pages import Pages
 from heimnetz_sandbox.pooling import Pool
 from heimnetz_sandbox.preparing import Preparer
 from heimnetz_sandbox.projecting import Cancelling
@@ -95,6 +98,7 @@ class Sandbox:
         self._registry = self._service.client("registry", settings.registry_url)
         self._dispatcher: Dispatcher | None = None
         self._trials: Trials | None = None
+        self._keeper: Keeper | None = None
         self._queue = Queue(
             self._database,
             limit=settings.queue_limit,
@@ -112,6 +116,7 @@ class Sandbox:
             self._work,
             Scheduler(self._database, self._queue).run,
             self._read_proxy,
+            self._serve_pages,
         ]
         cancelling = Cancelling(self._database, self._stop, self._watch.finished)
         return create_app(
@@ -119,6 +124,7 @@ class Sandbox:
             [
                 runs_api.routes(self._database, self._queue, self._watch, cancelling),
                 trials_api.routes(self._database, lambda: self._trials),
+                services_api.routes(self._database, cancelling),
             ],
             title="Heimnetz sandbox",
             max_body_bytes=MAX_FILES_BYTES + MAX_INPUT_BYTES + 64 * 1024,
@@ -197,12 +203,16 @@ class Sandbox:
             history=timedelta(days=settings.history_days),
             dependencies_bytes=settings.dependencies_bytes,
         )
+        self._keeper = Keeper(
+            self._database, self._queue, self._folders, self._instance, self._dispatcher.stop
+        )
         prepare = self._dispatcher.prepare
         works: dict[str, Callable[[], Awaitable[None]]] = {
             "leases": self._dispatcher.keep_leases,
             "dispatcher": self._dispatcher.run,
             "pool": pool.run,
             "reaper": reaper.run,
+            "services": self._keeper.run,
             "preparer": lambda: projecting.prepare_all(
                 self._database, prepare, self._wake_preparer
             ),
@@ -228,6 +238,22 @@ class Sandbox:
             # The builder writes as we do, so that we may rename and remove what it wrote.
             user=(os.getuid(), os.getgid()) if os.getuid() else (BUILDER_UID, BUILDER_UID),
         )
+
+    async def _serve_pages(self) -> None:
+        settings = self._settings
+        tls = None
+        certificate, key = settings.secrets_dir / "tls.crt", settings.secrets_dir / "tls.key"
+        if settings.tls:
+            tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            tls.load_cert_chain(certificate, key)
+        pages = Pages(self._find_service, bind=settings.bind, port=settings.pages_port, tls=tls)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(pages.run())
+            if tls is not None:
+                group.create_task(keep_renewed(tls, certificate, key))
+
+    def _find_service(self, plugin: str) -> Path | None:
+        return None if self._keeper is None else self._keeper.find(plugin)
 
     async def _is_installed(self, plugin: str) -> bool:
         """As far as the registry can be asked."""

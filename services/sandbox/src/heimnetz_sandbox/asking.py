@@ -86,6 +86,13 @@ class Queue:
                 installation = standing.installation
                 if request.trigger is Trigger.HTTP and not installation.triggers.get("http", True):
                     raise NotCallable(f"{request.plugin} is not called over HTTP")
+                program = installation.program
+                is_service = program is not None and program.is_service
+                if is_service and request.trigger is not Trigger.SERVICE:
+                    raise NotCallable(
+                        f"{request.plugin} is a service: it runs all the time, and its pages are at"
+                        f" /{request.plugin}/ on the plugins' port"
+                    )
                 earlier = await self._find(connection, request)
                 if earlier is not None:
                     return earlier

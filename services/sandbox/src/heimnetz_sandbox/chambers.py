@@ -25,6 +25,7 @@ from heimnetz_sandbox.broker.rules import Rules, read_near
 from heimnetz_sandbox.broker.serving import Attempt, Broker, Caps
 from heimnetz_sandbox.broker.storing import Storage
 from heimnetz_sandbox.conversing import Conversation, Violation
+from heimnetz_sandbox.doors import Door
 from heimnetz_sandbox.engine import Ending, Engine
 from heimnetz_sandbox.errors import EngineDown
 from heimnetz_sandbox.folders import Folders
@@ -116,6 +117,7 @@ class Chamber:
         self._folder: Path | None = None
         self._server: asyncio.Server | None = None
         self._broker: Broker | None = None
+        self._door: Door | None = None
         self._untold: set[asyncio.Task[None]] = set()
         self._writer: asyncio.StreamWriter | None = None
 
@@ -146,6 +148,8 @@ class Chamber:
         self._server = await asyncio.start_unix_server(accept, str(path), limit=1 << 18)
         path.chmod(0o666)
         await self._open_broker(self._folder / "socket" / "broker.sock")
+        if self.program.is_service:
+            self._door = Door(self._folder / "socket")
         self.container = await place.engine.create(*await self._document())
         began = time.perf_counter()
         await place.engine.start(self.container)
@@ -276,7 +280,7 @@ class Chamber:
 
     async def close(self) -> None:
         """The runner ends when we hang up, and with it everything in the container."""
-        for server in (self._server, self._broker):
+        for server in (self._server, self._broker, self._door):
             if server is not None:
                 server.close()
         if self._writer is not None:

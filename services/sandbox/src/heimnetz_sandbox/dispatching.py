@@ -16,7 +16,7 @@ from heimnetz_sandbox import ending, metrics
 from heimnetz_sandbox.asking import announce
 from heimnetz_sandbox.chambers import Chamber, Place
 from heimnetz_sandbox.errors import CannotPrepare, EngineAway, EngineDown, ImageMissing
-from heimnetz_sandbox.model import Evidence, Installation, Outcome, Request, Run, judge
+from heimnetz_sandbox.model import Evidence, Installation, Outcome, Request, Run, Trigger, judge
 from heimnetz_sandbox.pooling import Pool
 from heimnetz_sandbox.preparing import Preparer
 from heimnetz_sandbox.recording import Log, visible
@@ -72,6 +72,8 @@ class Dispatcher:
         self._reserved = 0
         # Room of runs that wait for another one.
         self._lent = 0
+        # Services run beside everything else.
+        self._services: set[str] = set()
         metrics.SLOTS.set(concurrency)
 
     def wake(self) -> None:
@@ -79,11 +81,12 @@ class Dispatcher:
 
     @property
     def _has_room(self) -> bool:
-        return len(self._busy) + self._reserved - self._lent < self._concurrency
+        busy = len(self._busy) - len(self._services)
+        return busy + self._reserved - self._lent < self._concurrency
 
     @property
     def is_busy(self) -> bool:
-        return bool(self._busy or self._reserved)
+        return len(self._busy) > len(self._services) or bool(self._reserved)
 
     @contextlib.contextmanager
     def lending(self) -> Iterator[None]:
@@ -127,11 +130,11 @@ class Dispatcher:
             # A wish to stop must not wait for a lease's sixth.
             await asyncio.sleep(min(pause, 1.0))
 
-    def stop(self, run_id: str, outcome: Outcome) -> None:
+    def stop(self, run_id: str, outcome: Outcome, reason: str | None = None) -> None:
         """At once when the run is here; otherwise its sandbox reads the wish in the database."""
         execution = self._executions.get(run_id)
         if execution is not None:
-            execution.stop(outcome, STOPPED_BECAUSE[outcome])
+            execution.stop(outcome, reason or STOPPED_BECAUSE[outcome])
 
     async def _fill(self) -> None:
         while self._has_room:
@@ -151,11 +154,14 @@ class Dispatcher:
                 metrics.QUEUE_WAIT.observe((datetime.now(UTC) - run.queued_at).total_seconds())
             task = asyncio.create_task(self._carry(run), name=f"run-{run.id}")
             self._busy[run.id] = task
+            if run.trigger == Trigger.SERVICE:
+                self._services.add(run.id)
             metrics.RUNNING.set(len(self._busy))
             task.add_done_callback(functools.partial(self._forget, run.id))
 
     def _forget(self, run_id: str, _: "asyncio.Task[None]") -> None:
         self._busy.pop(run_id, None)
+        self._services.discard(run_id)
         metrics.RUNNING.set(len(self._busy))
         self._wake.set()
 
@@ -179,7 +185,8 @@ class Dispatcher:
         except (EngineDown, Unavailable) as error:
             await self._try_later(run, error)
         else:
-            warm = await self._pool.take(task.installation)
+            is_service = task.program.is_service
+            warm = None if is_service else await self._pool.take(task.installation)
             await self._execute(run, task, warm, lambda: self._announce(run))
 
     async def _try_later(self, run: Run, error: HeimnetzError) -> None:
@@ -204,6 +211,10 @@ class Dispatcher:
             raise CannotPrepare("another version was installed while the run waited")
         ready = await self._preparer.ensure(installation)
         assert ready.program is not None
+        if ready.program.is_service != (run.trigger == Trigger.SERVICE):
+            raise CannotPrepare(
+                f"{run.plugin} is a service: it runs all the time and is not called"
+            )
         return Task(
             run=run,
             installation=ready,

@@ -61,6 +61,14 @@ class NotCallable(Conflict):
     title = "The plugin may not be called so"
 
 
+class ServiceNotRunning(Conflict):
+    kind = "service-not-running"
+    title = "The service does not run"
+
+    def __init__(self, plugin: str) -> None:
+        super().__init__(f"{plugin} has no run that could be ended")
+
+
 class InvalidFile(InvalidInput):
     kind = "invalid-file"
     title = "A file cannot be given to a run"

@@ -76,3 +76,12 @@ DEPENDENCIES = Gauge(
     "heimnetz_sandbox_dependencies_bytes", "Disk that the dependencies of plugins take."
 )
 MASKED = Counter("heimnetz_sandbox_secrets_masked_total", "Secrets masked in logs.", ["plugin"])
+SERVICE_UP = Gauge("heimnetz_sandbox_service_up", "Whether a service answers: 1 or 0.", ["plugin"])
+SERVICE_STARTS = Counter(
+    "heimnetz_sandbox_service_starts_total", "Starts of services, the first included.", ["plugin"]
+)
+PAGES = Counter(
+    "heimnetz_sandbox_page_requests_total",
+    "Requests for services' pages by class of status.",
+    ["plugin", "status"],
+)

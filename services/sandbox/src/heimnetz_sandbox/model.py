@@ -68,6 +68,7 @@ class Trigger(StrEnum):
     CRON = "cron"
     EVENT = "event"
     PLUGIN = "plugin"
+    SERVICE = "service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,15 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Health:
+    """How a service is asked whether it is well; one that declares nothing only has to answer."""
+
+    path: str = "/"
+    interval_seconds: float = 30.0
+    is_declared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
     """What of a package the sandbox needs to run it. Known once the package was prepared."""
 
@@ -101,6 +111,12 @@ class Program:
     fresh: str = "container"
     # Secrets that the plugin gets a placeholder for.
     held: tuple[str, ...] = ()
+    kind: str = "job"
+    health: Health = field(default_factory=Health)
+
+    @property
+    def is_service(self) -> bool:
+        return self.kind == "service"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,13 @@ from heimnetz_common.errors import Forbidden, NotFound
 from heimnetz_common.http import ServiceClient
 from heimnetz_common.logs import get_logger
 from heimnetz_common.sealing import Sealer
-from heimnetz_manifest import Grants, ManifestError, Package, read_package
+from heimnetz_manifest import Grants, Manifest, ManifestError, Package, read_package
 from heimnetz_sandbox import containers, folders, locks, metrics, runtimes
 from heimnetz_sandbox.broker.holding import Given, give
 from heimnetz_sandbox.engine import Engine
 from heimnetz_sandbox.errors import CannotPrepare, EngineDown
 from heimnetz_sandbox.folders import Folders
-from heimnetz_sandbox.model import PLUGIN_UIDS, Installation, Limits, Program
+from heimnetz_sandbox.model import PLUGIN_UIDS, Health, Installation, Limits, Program
 from heimnetz_sandbox.store import installations
 
 MAX_PACKAGE_BYTES = 20 * 1024 * 1024
@@ -156,8 +156,6 @@ class Preparer:
             installation.version,
         ):
             raise CannotPrepare("the package is of another plugin or version than its name says")
-        if manifest.kind != "job":
-            raise CannotPrepare(f"plugins of kind {manifest.kind} cannot be run")
         if manifest.runtime not in runtimes.BY_NAME:
             raise CannotPrepare(f"there is no runtime {manifest.runtime}")
         return package
@@ -256,8 +254,17 @@ def _program(package: Package, lock: bytes | None) -> Program:
         secret_pointers=manifest.configuration_schema.secrets,
         dependencies=key,
         fresh=manifest.fresh,
+        kind=manifest.kind,
+        health=_health(manifest),
         held=tuple(one.name for one in manifest.permissions.secrets if one.to is not None),
     )
+
+
+def _health(manifest: Manifest) -> Health:
+    health = manifest.health
+    if health is None:
+        return Health()
+    return Health(health.path, health.interval_seconds, is_declared=True)
 
 
 def _lock(package: Package) -> bytes | None:

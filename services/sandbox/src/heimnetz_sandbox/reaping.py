@@ -11,9 +11,11 @@ from heimnetz_sandbox.containers import INSTANCE_LABEL, KIND_LABEL, RUN_LABEL
 from heimnetz_sandbox.engine import Engine, Found
 from heimnetz_sandbox.folders import Folders
 from heimnetz_sandbox.model import Outcome
-from heimnetz_sandbox.store import installations, runs
+from heimnetz_sandbox.store import installations, runs, services
 
 PAUSE_SECONDS = 5.0
+# Kept of the log of a service that runs.
+SERVICE_LINES = 10_000
 _ROUNDS_BETWEEN_PURGES = 720
 
 log = get_logger(__name__)
@@ -115,6 +117,7 @@ class Reaper:
         """Runs that are old enough; code and dependencies that nobody installs any more."""
         async with self._database.transaction() as connection:
             await runs.purge(connection, self._history)
+            await services.trim_logs(connection, SERVICE_LINES)
             digests = await installations.list_digests(connection)
             kept = await installations.list_dependencies(connection)
         for name in await asyncio.to_thread(self._folders.list_code):

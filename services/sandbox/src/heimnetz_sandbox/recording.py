@@ -106,6 +106,11 @@ class Log:
         """As `say`, of what the plugin named: masked, and nothing a terminal obeys."""
         self.say(visible(self.masker.mask(text))[:MAX_LINE_CHARACTERS])
 
+    def reopen(self) -> None:
+        """As much room as in the beginning."""
+        self._room = self._max_bytes
+        self.is_truncated = False
+
     def _add(self, stream: str, line: str) -> None:
         if self.is_truncated:
             return

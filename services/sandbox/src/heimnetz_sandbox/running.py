@@ -18,6 +18,8 @@ from heimnetz_sandbox.recording import Log, Masker, safe_reason
 SAMPLE_SECONDS = 0.2
 FLUSH_SECONDS = 0.25
 END_SECONDS = 3.0
+# A service may fill its log once in so long.
+SERVICE_LOG_SECONDS = 3600.0
 
 log = get_logger(__name__)
 
@@ -60,6 +62,10 @@ class Execution:
         self._stopped.set()
 
     def _log_is_full(self) -> None:
+        if self._task.program.is_service:
+            loop = asyncio.get_running_loop()
+            loop.call_later(SERVICE_LOG_SECONDS, self.log.reopen)
+            return
         limit = self._limits.log_bytes
         self.stop(Outcome.OUTPUT_LIMIT, f"the plugin wrote more than {limit} bytes of log")
 
@@ -156,8 +162,10 @@ class Execution:
         stopped = asyncio.create_task(self._stopped.wait())
         sampling = asyncio.create_task(_repeat(SAMPLE_SECONDS, self._sample))
         wall = self._limits.wall_seconds
+        # A service runs until it is stopped.
+        timeout = None if self._task.program.is_service else wall
         try:
-            await asyncio.wait({talking, stopped}, timeout=wall, return_when="FIRST_COMPLETED")
+            await asyncio.wait({talking, stopped}, timeout=timeout, return_when="FIRST_COMPLETED")
             if not talking.done():
                 self.stop(Outcome.TIMEOUT, f"the plugin took longer than {wall:g} s")
             await self._sample()
@@ -182,6 +190,7 @@ class Execution:
                 "input": task.input,
                 "configuration": task.given.configuration,
                 "files": [file.name for file in task.files],
+                "is_service": task.program.is_service,
             }
         )
 
@@ -212,7 +221,7 @@ class Execution:
         metrics.CONTAINER_CPU.labels(plugin).inc(max(spent - (evidence.cpu_seconds or 0.0), 0.0))
         evidence.cpu_seconds = spent
         limit = self._limits.cpu_seconds
-        if limit is not None and spent > limit:
+        if limit is not None and spent > limit and not self._task.program.is_service:
             self.stop(Outcome.CPU_LIMIT, f"the plugin used more than {limit:g} s of processor time")
 
     def _forget_gauges(self) -> None:

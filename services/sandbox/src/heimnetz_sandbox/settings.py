@@ -40,6 +40,9 @@ class SandboxSettings(ServiceSettings):
         description="PEM file of certificate authorities that `context.fetch` trusts besides the"
         " usual ones",
     )
+    pages_port: int = Field(
+        default=8100, ge=0, le=65535, description="port for the pages of services"
+    )
     concurrency: int = Field(default=4, ge=1, le=64, description="runs at the same time")
     plugin_concurrency: int = Field(
         default=2, ge=1, le=64, description="runs of one plugin at the same time"

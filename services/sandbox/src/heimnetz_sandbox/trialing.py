@@ -183,6 +183,9 @@ class Trials:
             if time.monotonic() > until:
                 attempts.append(Attempt(example.name, "not_tried", "there was no time left", 0.0))
                 continue
+            if installation.program is not None and installation.program.is_service:
+                attempts.append(Attempt(example.name, "not_tried", "a service has no calls", 0.0))
+                continue
             attempts.append(await self._try(installation, package, example, canaries, ears))
         is_known = any(one.outcome not in ("not_tried", "refused") for one in attempts)
         return {

@@ -8,7 +8,7 @@ import asyncpg
 from heimnetz_common.database import Connection
 from heimnetz_manifest import Grants
 from heimnetz_sandbox.errors import PluginNotInstalled
-from heimnetz_sandbox.model import Installation, Limits, Program
+from heimnetz_sandbox.model import Health, Installation, Limits, Program
 
 
 async def get_stack(connection: Connection) -> str:
@@ -236,6 +236,20 @@ async def list_runnable(connection: Connection, plugins: Sequence[str]) -> list[
     return [_installation(row) for row in rows]
 
 
+async def list_healths(connection: Connection, plugins: Sequence[str]) -> dict[str, Health]:
+    """How these services are to be asked whether they are well."""
+    rows = await connection.fetch(
+        """
+        SELECT plugin, program -> 'health' AS health
+          FROM installations
+         WHERE plugin = ANY($1::text[])
+           AND program -> 'health' IS NOT NULL
+        """,
+        list(plugins),
+    )
+    return {row["plugin"]: Health(**row["health"]) for row in rows}
+
+
 async def list_digests(connection: Connection) -> set[str]:
     """The packages that may still be run: installed, or of a run that is not over."""
     rows = await connection.fetch(
@@ -295,6 +309,8 @@ def _installation(row: asyncpg.Record) -> Installation:
             dependencies=document["dependencies"],
             fresh=document.get("fresh", "container"),
             held=tuple(document.get("held", ())),
+            kind=document.get("kind", "job"),
+            health=Health(**document.get("health", {})),
         )
     return Installation(
         plugin=row["plugin"],

@@ -1,0 +1,264 @@
+"""Services: started, looked at, started again, replaced; and their pages, from outside."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from heimnetz_common.testing import KeyRing, eventually_sync, free_port
+from heimnetz_sandbox.testing import Stand, standing
+
+pytestmark = pytest.mark.engine
+
+ECHO = """
+VISITS = []
+
+def run(input, context):
+    def handle(request):
+        VISITS.append(request.path)
+        if request.path == "/fails":
+            raise ValueError("no")
+        if request.path == "/moves":
+            headers = {"Location": "/elsewhere", "Set-Cookie": "a=1; Path=/; Domain=home",
+                       "Service-Worker-Allowed": "/"}
+            return context.Response(b"", 302, headers)
+        return {"method": request.method, "path": request.path, "query": request.query,
+                "headers": request.headers, "body": request.body.decode(),
+                "visits": len(VISITS), "version": VERSION}
+
+    context.serve(handle)
+"""
+
+
+# Where a test waits, it does so in seconds.
+FAST = """
+from heimnetz_sandbox import keeping, projecting
+keeping.UP_SECONDS, keeping.PROBE_SECONDS, keeping.DRAIN_SECONDS = 3, 1, 1
+projecting.prepare_all.__defaults__ = (0.3,)
+"""
+
+
+class Site:
+    """The pages as a browser's gateway asks for them."""
+
+    def __init__(self, stand: Stand, port: int) -> None:
+        self.stand, self.port = stand, port
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
+
+    def install(self, name: str, code: str, version: str = "1", **manifest: Any) -> None:
+        self.stand.install(name, code.replace("VERSION", repr(version)), kind="service", **manifest)
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.client.get(path, **options)
+
+    def service(self, name: str) -> dict[str, Any]:
+        """As it is; before it is known to be one, stopped."""
+        unknown = {"state": "stopped", "run_id": None, "starts": 0, "reason": None}
+        items = self.stand.call("GET", "/v1/services").json()["items"]
+        return next((one for one in items if one["plugin"] == name), unknown)
+
+    def is_up(self, name: str) -> bool:
+        return bool(self.service(name)["state"] == "up") and self.get(f"/{name}/").status_code < 500
+
+
+@pytest.fixture(scope="module")
+def site(place: Path, postgres_url: str, key_ring: KeyRing) -> Iterator[Site]:
+    port = free_port()
+    with standing(place, postgres_url, key_ring, FAST, PAGES_PORT=str(port)) as stand:
+        yield Site(stand, port)
+
+
+@pytest.fixture(scope="module")
+def echo(site: Site) -> str:
+    site.install("echo", ECHO)
+    eventually_sync(lambda: site.is_up("echo"), 30)
+    return "echo"
+
+
+def test_a_service_answers_many_requests_in_one_process(site: Site, echo: str) -> None:
+    first, second = (site.get(f"/{echo}/a/b?c=1&c=2").json() for _ in range(2))
+
+    assert (first["method"], first["path"], first["query"]) == ("GET", "/a/b", {"c": ["1", "2"]})
+    assert second["visits"] > first["visits"]
+    assert first["headers"]["x-forwarded-prefix"] == "/echo"
+    posted = site.client.post(f"/{echo}/x", content=iter([b"in ", b"pieces"])).json()
+    assert posted["body"] == "in pieces"
+
+
+@pytest.mark.attack(row=60, what="the platform's cookies and tokens")
+def test_what_is_the_platform_s_is_not_passed_on(site: Site, echo: str) -> None:
+    headers = {
+        "Authorization": "Bearer hnz_abc",
+        "Cookie": "theme=dark; __Host-heimnetz-session=x; heimnetz_csrf=y",
+        "X-Forwarded-Prefix": "/other",
+    }
+    seen = site.get(f"/{echo}/", headers=headers).json()["headers"]
+
+    assert "authorization" not in seen
+    assert seen["cookie"] == "theme=dark"
+    assert seen["x-forwarded-prefix"] == "/echo"
+    basic = site.client.get(f"/{echo}/", auth=("anna", "hnz_abc")).json()["headers"]
+    assert "authorization" not in basic
+    own = site.client.get(f"/{echo}/", auth=("anna", "own")).json()["headers"]
+    assert own["authorization"].startswith("Basic ")
+
+
+@pytest.mark.attack(row=60, what="cookies and workers beyond its own path")
+def test_an_answer_reaches_no_further_than_the_plugin_s_own_path(site: Site, echo: str) -> None:
+    answer = site.get(f"/{echo}/moves")
+
+    assert answer.status_code == 302
+    assert answer.headers["location"] == "/echo/elsewhere"
+    assert answer.headers["set-cookie"] == "a=1; Path=/echo/"
+    assert "service-worker-allowed" not in answer.headers
+    assert site.get(f"/{echo}").headers["location"] == "/echo/"
+
+
+def test_one_request_that_fails_is_not_the_service_s_end(site: Site, echo: str) -> None:
+    assert site.get(f"/{echo}/fails").status_code == 500
+    assert site.get(f"/{echo}/").status_code == 200
+    run_id = site.service(echo)["run_id"]
+    eventually_sync(lambda: "ValueError: no" in site.stand.logs(run_id), 10)
+
+
+def test_a_service_is_not_called_as_a_job_is(site: Site, echo: str) -> None:
+    answer = site.stand.ask(echo)
+
+    assert answer.status_code == 409
+    assert answer.json()["type"].endswith("/plugin-not-callable")
+
+
+@pytest.mark.parametrize("path", ["/", "/nobody/", "/no%20body/", "/UPPER/"])
+def test_where_no_service_is_the_answer_says_so(site: Site, path: str) -> None:
+    assert site.get(path).status_code in (404, 503)
+
+
+RAW = r"""
+HEAD = b"HTTP/1.1 200 OK\r\n"
+
+def run(input, context):
+    while True:
+        connection, _ = context.listener.accept()
+        head = connection.recv(65536)
+        if b"GET /plain" in head or b"GET / " in head:
+            connection.sendall(HEAD + b"content-length: 2\r\n\r\nok")
+        elif b"GET /junk" in head:
+            connection.sendall(b"junk" * 20000)
+        elif b"GET /header" in head:
+            connection.sendall(HEAD + b"x: a\0b\r\ncontent-length: 0\r\n\r\n")
+        elif b"GET /two" in head:
+            connection.sendall((HEAD + b"content-length: 2\r\n\r\nok") * 2)
+        elif b"pgrade: websocket" in head:
+            connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n"
+                               b"connection: upgrade\r\n\r\nhello ")
+            connection.sendall(connection.recv(100).upper())
+        connection.close()
+"""
+
+
+@pytest.fixture(scope="module")
+def raw(site: Site) -> str:
+    site.install("raw", RAW)
+    eventually_sync(lambda: site.is_up("raw"), 30)
+    return "raw"
+
+
+def test_an_answer_that_is_no_http_is_a_bad_gateway_and_others_go_on(site: Site, raw: str) -> None:
+    for path in ("junk", "header", "nothing"):
+        assert site.get(f"/{raw}/{path}").status_code == 502
+    assert site.get(f"/{raw}/two").text == "ok"
+    assert site.get(f"/{raw}/plain").text == "ok"
+
+
+def test_a_connection_that_changes_its_protocol_is_passed_through(site: Site, raw: str) -> None:
+    with socket.create_connection(("127.0.0.1", site.port), 10) as browser:
+        browser.sendall(
+            f"GET /{raw}/ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+            "Upgrade: websocket\r\n\r\n".encode()
+        )
+        heard = b""
+        while b"hello " not in heard:
+            data = browser.recv(1000)
+            assert data, heard
+            heard += data
+        browser.sendall(b"ping")
+        while data := browser.recv(1000):
+            heard += data
+
+    assert heard.startswith(b"HTTP/1.1 101 ")
+    assert heard.endswith(b"hello PING")
+
+
+@pytest.fixture(scope="module")
+def troubled(site: Site) -> Site:
+    """Services that fail, each in its way, at the same time."""
+    site.install("mayfly", "def run(input, context): raise ValueError('gone')")
+    site.install("mute", "import time\ndef run(input, context): time.sleep(600)")
+    frail = """
+asked = []
+def run(input, context):
+    context.serve(lambda request: context.Response(b"", 200 if len(asked) < 2 else 503))
+"""
+    frail = frail.replace("len(asked) < 2", "asked.append(1) or len(asked) < 2")
+    site.install("frail", frail, health={"path": "/healthz", "interval": "5 s"})
+    return site
+
+
+def test_a_service_that_ends_is_started_again_later_and_later(troubled: Site) -> None:
+    def has_failed_twice() -> bool:
+        service = troubled.service("mayfly")
+        return bool(service["state"] == "waiting" and service["starts"] >= 2)
+
+    eventually_sync(has_failed_twice, 40)
+    service = troubled.service("mayfly")
+    assert "ValueError: gone" in service["reason"]
+    assert troubled.get("/mayfly/").status_code == 503
+
+
+def test_a_service_that_does_not_answer_is_ended_and_says_why(troubled: Site) -> None:
+    reason = eventually_sync(lambda: troubled.service("mute")["reason"], 40)
+
+    assert "it did not answer within 3 s" in reason
+
+
+def test_a_service_whose_health_check_fails_is_started_again(troubled: Site) -> None:
+    reason = eventually_sync(lambda: troubled.service("frail")["reason"], 60)
+
+    assert "its health check failed 3 times in a row" in reason
+    eventually_sync(lambda: troubled.service("frail")["starts"] >= 2, 40)
+
+
+def test_a_new_version_takes_over_without_a_request_that_fails(site: Site) -> None:
+    site.install("updated", ECHO, "1")
+    eventually_sync(lambda: site.is_up("updated"), 30)
+    site.install("updated", ECHO, "2")
+
+    def is_new() -> bool:
+        answer = site.get("/updated/")
+        assert answer.status_code == 200
+        return bool(answer.json()["version"] == "2")
+
+    eventually_sync(is_new, 40)
+    eventually_sync(lambda: len(running(site, "updated")) == 1, 40)
+    assert is_new()
+
+
+def running(site: Site, plugin: str) -> list[str]:
+    rows = site.stand.fetch("SELECT id FROM runs WHERE plugin = $1 AND state = 'running'", plugin)
+    return [row["id"] for row in rows]
+
+
+def test_a_service_is_restarted_by_wish(site: Site) -> None:
+    site.install("restarted", ECHO)
+    eventually_sync(lambda: site.is_up("restarted"), 30)
+    before = site.service("restarted")["run_id"]
+
+    path = "/v1/services/restarted/restarts"
+    assert site.stand.call("POST", path, "viewer").status_code == 403
+    assert site.stand.call("POST", path).status_code == 202
+
+    eventually_sync(lambda: site.service("restarted")["run_id"] != before, 30)
+    eventually_sync(lambda: site.is_up("restarted"), 30)
