@@ -66,6 +66,19 @@ WORKDIR /
 USER 65534:65534
 CMD ["python3", "--version"]
 
+# The same for Node: Debian's, without npm. The runner starts as a copy that nobody may read, so that
+# the kernel keeps the plugin's processes, which have the same user, out of its memory (ptrace(2)).
+FROM ${PYTHON_IMAGE} AS runtime-node
+RUN --mount=type=cache,target=/var/lib/apt/lists,sharing=locked \
+    apt-get -qq update && \
+    DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends nodejs >/dev/null && \
+    find / -xdev -perm /6000 -type f -exec chmod a-s {} + && \
+    install -d -m 0755 /opt/heimnetz && install -m 0111 /usr/bin/node /opt/heimnetz/node
+COPY --chmod=0444 services/sandbox/runtimes/node/ /opt/heimnetz/
+WORKDIR /
+USER 65534:65534
+CMD ["node", "--version"]
+
 # Fetches a plugin's dependencies: wheels only, by hash; the one container of the sandbox with a network.
 FROM ${PYTHON_IMAGE} AS builder
 RUN [ -e /usr/local/bin/python3 ] || ln -s /usr/bin/python3 /usr/local/bin/python3; \

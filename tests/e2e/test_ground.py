@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(1200)]
 
 SERVICES = ("registry", "auditor", "sandbox", "monitor", "docs-gen")
 SCHEMAS = tuple(name.replace("-", "_") for name in SERVICES)
-ONE_SHOTS = {"init", "migrate", "runtime-python", "builder"}
+ONE_SHOTS = {"init", "migrate", "runtime-python", "runtime-node", "builder"}
 # Why each is root stands beside it in the compose file.
 ROOT_USERS = {"certs", "engine-proxy"}
 

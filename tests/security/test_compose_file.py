@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ONE_SHOTS = {"init", "migrate", "runtime-python", "builder"}
+ONE_SHOTS = {"init", "migrate", "runtime-python", "runtime-node", "builder"}
 # Why each is root stands beside it in the compose file.
 ROOT_USERS = {"init", "certs", "engine-proxy"}
 CAPABILITIES = {name: {"CHOWN", "FOWNER", "DAC_OVERRIDE"} for name in ("init", "certs")}

@@ -24,6 +24,7 @@ from heimnetz_manifest.names import PluginName, Version, is_reserved
 from heimnetz_manifest.permissions import Permissions
 from heimnetz_manifest.triggers import Triggers
 from heimnetz_manifest.values import (
+    MIB,
     HttpsUrl,
     InnerPath,
     Integer,
@@ -46,9 +47,13 @@ Category = Literal[
 _PYTHON_ENTRY = re.compile(
     r"[a-z_][a-z0-9_]{0,60}(?:\.[a-z_][a-z0-9_]{0,60}){0,6}:[a-z_][A-Za-z0-9_]{0,60}\Z"
 )
+_NODE_ENDINGS = (".js", ".mjs", ".cjs")
 _NODE_ENTRY = re.compile(
-    r"[A-Za-z0-9_-][A-Za-z0-9_./-]{0,120}\.(?:js|mjs|cjs)(?::[A-Za-z_$][A-Za-z0-9_$]{0,60})?\Z"
+    r"[A-Za-z0-9_-][A-Za-z0-9_./-]{0,120}"
+    r"(?:\.(?:js|mjs|cjs)(?::[A-Za-z_$][A-Za-z0-9_$]{0,60})?|:[A-Za-z_$][A-Za-z0-9_$]{0,60})\Z"
 )
+# Two processes of Node, and a little for the plugin.
+_NODE_BYTES = 64 * MIB
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 _METRIC = re.compile(r"[a-z][a-z0-9_]{0,99}\Z")
 _ROUTE = re.compile(r"/[A-Za-z0-9_.~{}/-]{0,199}\Z")
@@ -206,7 +211,7 @@ class Manifest(_Part):
     )
     runtime: Literal["python", "node"]
     entry_point: Annotated[str, StringConstraints(max_length=200)] = Field(
-        description="module:function (Python) or file.js:function (Node)"
+        description="module:function (Python), or file.js:function or file:function (Node)"
     )
     fresh: Literal["container", "process"] = Field(
         "container", description="What every call gets anew"
@@ -236,7 +241,9 @@ class Manifest(_Part):
         """Paths inside the package of which one holds the entry point."""
         target = self.entry_point.partition(":")[0]
         if self.runtime == "node":
-            return (target,)
+            if target.endswith(_NODE_ENDINGS):
+                return (target,)
+            return tuple(f"{target}{ending}" for ending in _NODE_ENDINGS)
         path = target.replace(".", "/")
         return tuple(
             f"{root}{path}{ending}" for root in ("src/", "") for ending in (".py", "/__init__.py")
@@ -261,7 +268,7 @@ class Manifest(_Part):
         pattern, meaning = (
             (_PYTHON_ENTRY, "module:function")
             if self.runtime == "python"
-            else (_NODE_ENTRY, "file.js:function")
+            else (_NODE_ENTRY, "file.js:function or file:function")
         )
         if (
             not pattern.match(self.entry_point)
@@ -291,6 +298,32 @@ class Manifest(_Part):
                     f"a service runs all the time, in Python: it has no such {key}",
                     below=(key,),
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _runtime_can_do_it(self) -> Manifest:
+        if self.runtime != "node":
+            return self
+        if self.fresh == "process":
+            raise refuse(
+                "manifest-invalid-value",
+                "Node cannot make copies of a process with the plugin loaded: "
+                "fresh is container where the runtime is node",
+                below=("fresh",),
+            )
+        if self.dependencies is not None:
+            raise refuse(
+                "manifest-invalid-value",
+                "dependencies are fetched for Python alone: "
+                "put what a Node plugin needs into its package",
+                below=("dependencies",),
+            )
+        if self.limits.memory_bytes < _NODE_BYTES:
+            raise refuse(
+                "manifest-limit-out-of-range",
+                f"Node itself takes memory: at least {_NODE_BYTES >> 20} MiB",
+                below=("limits", "memory"),
+            )
         return self
 
     @model_validator(mode="after")

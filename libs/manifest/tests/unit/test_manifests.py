@@ -18,6 +18,11 @@ def add(text: str) -> bytes:
     return MANIFEST + text.encode()
 
 
+def node(entry_point: str, more: str = "") -> bytes:
+    data = edit("runtime: python", "runtime: node") + more.encode()
+    return data.replace(b"energy_report.main:run", entry_point.encode())
+
+
 def cron(schedule: str) -> bytes:
     return add(f'triggers: {{cron: [{{schedule: "{schedule}"}}]}}\n')
 
@@ -160,6 +165,10 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "licence": (edit("Apache-2.0", "Freeware"), "manifest-invalid-licence"),
     "entry point of another runtime": (edit("energy_report.main:run", "main.js"), "manifest-invalid-entry-point"),
     "entry point outside": (edit("runtime: python", "runtime: node").replace(b"energy_report.main:run", b"../x.js"), "manifest-invalid-entry-point"),
+    "entry point that names no function": (node("main"), "manifest-invalid-entry-point"),
+    "new processes of Node": (node("main:run", "fresh: process\n"), "manifest-invalid-value"),
+    "a lock for Node": (node("main:run", "dependencies: {lock: a.lock}\n"), "manifest-invalid-value"),
+    "less memory than Node takes": (node("main:run").replace(b"memory: 128 MiB", b"memory: 48 MiB"), "manifest-limit-out-of-range"),
     "a list as key": (add("? [a]\n: 1\n"), "manifest-syntax"),
     "a list as manifest": (b"- a\n", "manifest-syntax"),
     "nothing": (b"", "manifest-syntax"),

@@ -11,7 +11,7 @@ class Settings:
     socket: Path = Path("/run/heimnetz/engine/engine.sock")
     engine: Path = Path("/var/run/docker.sock")
     run_dir: Path = Path("/var/lib/heimnetz/run")
-    runtime_images: str = "heimnetz/runtime-python:0.1.0"
+    runtime_images: str = "heimnetz/runtime-python:0.1.0,heimnetz/runtime-node:0.1.0"
     builder_image: str = "heimnetz/builder:0.1.0"
     ready_file: Path = Path("/tmp/ready")  # noqa: S108  a tmpfs of its own
 

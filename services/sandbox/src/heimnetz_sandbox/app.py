@@ -84,7 +84,10 @@ class Sandbox:
             engine=self._engine,
             folders=self._folders,
             cgroup_root=settings.cgroup_root,
-            images={"python": settings.runtime_python_image},
+            images={
+                "python": settings.runtime_python_image,
+                "node": settings.runtime_node_image,
+            },
             stack="",
             instance=self._instance,
             start_seconds=settings.start_seconds,

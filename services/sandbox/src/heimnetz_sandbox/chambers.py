@@ -33,9 +33,8 @@ from heimnetz_sandbox.model import InputFile, Installation, Outcome, Program, Ru
 from heimnetz_sandbox.observing import Observing
 from heimnetz_sandbox.recording import Log, Masker, visible
 
-# Process 1, its thread that accepts connections, what the engine has in there at the start; and the
-# template with the one that makes a copy of it.
-OWN_PROCESSES, TEMPLATE_PROCESSES = 3, 2
+# The template, and the one that makes a copy of it.
+TEMPLATE_PROCESSES = 2
 RENEW_SECONDS = 2.0
 # Everything that is sent in a trial is searched.
 TRIAL_CAPS = Caps(attempts=200, byte_count=8 << 20)
@@ -317,7 +316,7 @@ class Chamber:
             command=runtime.command,
             uid=installation.uid,
             limits=program.limits,
-            own_processes=OWN_PROCESSES + self.is_reused * TEMPLATE_PROCESSES,
+            own_processes=runtime.own_processes + self.is_reused * TEMPLATE_PROCESSES,
             folders=targets,
             image_variables=await place.engine.list_variables(image),
         )

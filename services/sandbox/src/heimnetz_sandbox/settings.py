@@ -29,6 +29,9 @@ class SandboxSettings(ServiceSettings):
     runtime_python_image: str = Field(
         default="heimnetz/runtime-python:0.1.0", description="image that Python plugins run in"
     )
+    runtime_node_image: str = Field(
+        default="heimnetz/runtime-node:0.1.0", description="image that Node plugins run in"
+    )
     builder_image: str = Field(
         default="heimnetz/builder:0.1.0", description="image that fetches dependencies"
     )

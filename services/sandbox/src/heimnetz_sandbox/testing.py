@@ -38,6 +38,7 @@ from heimnetz_sandbox import projecting
 
 ROOT = Path(__file__).resolve().parents[4]
 RUNTIME_IMAGE = "heimnetz/runtime-python:0.1.0"
+NODE_IMAGE = "heimnetz/runtime-node:0.1.0"
 BUILDER_IMAGE = "heimnetz/builder:0.1.0"
 
 MANIFEST: dict[str, Any] = {
@@ -286,7 +287,7 @@ def images() -> None:
     with (Path(tempfile.gettempdir()) / "heimnetz-test-images.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         subprocess.run(
-            ["docker", "compose", "build", "--quiet", "runtime-python", "builder"],  # noqa: S607
+            ["docker", "compose", "build", "--quiet", "runtime-python", "runtime-node", "builder"],  # noqa: S607
             cwd=ROOT,
             check=True,
             capture_output=True,
@@ -308,7 +309,7 @@ def _proxy(home: Path) -> Process:
     settings = {
         "SOCKET": str(home / "engine.sock"),
         "RUN_DIR": str(home / "run"),
-        "RUNTIME_IMAGES": f"{RUNTIME_IMAGE},heimnetz-test/vanishing:1",
+        "RUNTIME_IMAGES": f"{RUNTIME_IMAGE},{NODE_IMAGE},heimnetz-test/vanishing:1",
         "BUILDER_IMAGE": BUILDER_IMAGE,
         "READY_FILE": str(home / "proxy-ready"),
     }
@@ -348,6 +349,7 @@ def standing(
             "ENGINE_SOCKET": str(home / "engine.sock"),
             "CGROUP_ROOT": "/sys/fs/cgroup",
             "RUNTIME_PYTHON_IMAGE": RUNTIME_IMAGE,
+            "RUNTIME_NODE_IMAGE": NODE_IMAGE,
             "BUILDER_IMAGE": BUILDER_IMAGE,
             # Waiting containers have tests of their own; elsewhere they would only be in the way.
             "WARM_PER_PLUGIN": "0",

@@ -229,6 +229,7 @@ async def test_a_name_is_resolved_once_and_the_checked_address_is_the_connected_
 def certified(tmp_path: Path, address: str) -> Iterator[tuple[ssl.SSLContext, ssl.SSLContext]]:
     authority = issuing.make_authority()
     certificate, key = issuing.issue(*authority, "granted.example.org")
+    (tmp_path / "ca.crt").write_text(authority[0])
     (tmp_path / "tls.crt").write_text(certificate)
     (tmp_path / "tls.key").write_text(key)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -448,8 +449,8 @@ def stand(place: Path, postgres_url: str, key_ring: KeyRing) -> Iterator[Stand]:
         yield stand
 
 
-@pytest.fixture
-def site() -> Iterator[str]:
+@contextmanager
+def a_site(tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """A web server of this machine, as `address:port`."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -463,10 +464,18 @@ def site() -> Iterator[str]:
             return
 
     server = ThreadingHTTPServer((own_address(), 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"{server.server_address[0]}:{server.server_port}"
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def site() -> Iterator[str]:
+    with a_site() as place:
+        yield place
 
 
 @pytest.mark.attack(row=44, what="what was not granted, from a container")
@@ -505,6 +514,56 @@ def announced(stand: Stand, plugin: str) -> list[bytes]:
         "SELECT document FROM outbox WHERE event_type = 'heimnetz.behaviour.observed.v1'"
     )
     return [row["document"] for row in rows if f'"{plugin}"'.encode() in row["document"]]
+
+
+NODE_FETCH = """
+const fs = require('node:fs');
+const http = require('node:http');
+const https = require('node:https');
+
+const ask = (client, url, options) =>
+  new Promise((resolve, reject) => {
+    client.get(url, options, (answer) => answer.setEncoding('utf8').on('data', resolve)).on('error', reject);
+  });
+
+exports.run = async ({ site, secure }, context) => {
+  const ca = fs.readFileSync(context.files['ca.crt'], 'utf8');
+  // The certificate is of another name: what is asked here is the way.
+  const options = { ca, checkServerIdentity: () => undefined };
+  return [
+    await (await fetch(`http://${site}/`)).text(),
+    await ask(http, `http://${site}/`, {}),
+    await ask(https, `https://${secure}/`, options),
+    await ask(https, `https://${secure}/`, {}).catch((error) => error.code),
+    await fetch(`https://${secure}/`).catch((error) => error.cause.code),
+  ];
+};
+"""
+
+
+def test_a_node_plugin_reaches_what_it_was_granted_with_its_own_clients(
+    stand: Stand, tmp_path: Path
+) -> None:
+    with certified(tmp_path, own_address()) as (tls, _), a_site() as site, a_site(tls) as secure:
+        granted = [{"to": place, "reason": "The test's server"} for place in (site, secure)]
+        stand.install(
+            "node-fetcher",
+            files={"main.js": NODE_FETCH},
+            runtime="node",
+            entry_point="main.js:run",
+            permissions={"network": granted},
+        )
+        authority = (tmp_path / "ca.crt").read_bytes()
+        answer = stand.call(
+            "POST",
+            "/v1/plugins/node-fetcher/runs",
+            data={"input": json.dumps({"site": site, "secure": secure})},
+            files=[("file", ("ca.crt", authority))],
+            headers={"prefer": "wait=60"},
+        ).json()
+
+    unknown = "UNABLE_TO_VERIFY_LEAF_SIGNATURE"
+    assert answer["result"] == ["hello", "hello", "hello", unknown, unknown], answer
 
 
 @pytest.mark.attack(row=50, what="a secret as a host name")
