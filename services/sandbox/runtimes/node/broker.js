@@ -4,6 +4,9 @@
 const { BROKER } = require('./forwarding.js');
 
 const MAX_VALUE_BYTES = 1 << 20;
+const MAX_ANSWER_BYTES = 16 << 20;
+// What the broker says of a connection that it did not make; every other verdict is EACCES.
+const VERDICTS = { malformed: 'EINVAL', unreachable: 'EAGAIN', capped: 'EAGAIN' };
 
 /** `code`: EACCES without the grant, EINVAL for nonsense, ENOSPC without room, EAGAIN for later. */
 class Refused extends Error {
@@ -30,26 +33,68 @@ function codeOf(status) {
   return status >= 500 || status === 429 ? 'EAGAIN' : null;
 }
 
-/** The answer's bytes, or null for what is not there. */
-function ask(method, path, body = '') {
+/** Of `fetch`; `headers` has its names in lower case. */
+class Answer {
+  constructor(status, headers, body) {
+    Object.assign(this, { status, headers, body });
+  }
+
+  get text() {
+    return this.body.toString();
+  }
+
+  json() {
+    return JSON.parse(this.text);
+  }
+}
+
+function exchange(method, path, headers, body, signal) {
   const http = require('node:http');
-  const headers = { host: 'broker', 'content-length': Buffer.byteLength(body) };
   return new Promise((resolve, reject) => {
-    const request = http.request({ socketPath: BROKER, agent: false, method, path, headers });
+    const options = { socketPath: BROKER, agent: false, method, path, headers, signal };
+    const request = http.request(options);
     request.on('error', reject);
     request.on('response', (answer) => {
       const parts = [];
+      let size = 0;
       answer.on('error', reject);
-      answer.on('data', (part) => parts.push(part));
+      answer.on('data', (part) => {
+        parts.push(part);
+        size += part.length;
+        const text = `the answer has more than ${MAX_ANSWER_BYTES} bytes`;
+        if (size > MAX_ANSWER_BYTES) answer.destroy(new Refused('EINVAL', text));
+      });
       answer.on('end', () => {
-        const data = Buffer.concat(parts);
-        const code = codeOf(answer.statusCode);
-        if (code !== null) reject(new Refused(code, data.toString()));
-        else resolve(answer.statusCode === 404 ? null : data);
+        resolve(new Answer(answer.statusCode, answer.headers, Buffer.concat(parts)));
       });
     });
     request.end(body);
   });
+}
+
+/** The answer's bytes, or null for what is not there. */
+async function ask(method, path, body = '') {
+  const headers = { host: 'broker', 'content-length': Buffer.byteLength(body) };
+  const answer = await exchange(method, path, headers, body);
+  const code = codeOf(answer.status);
+  if (code !== null) throw new Refused(code, answer.text);
+  return answer.status === 404 ? null : answer.body;
+}
+
+/**
+ * One HTTP request, of which the broker makes the connection, TLS included; so it can put in the
+ * secrets that the plugin has a placeholder for. A redirect is answered, not followed.
+ */
+async function fetch(url, { method = 'GET', headers = {}, body = '', timeout = 30 } = {}) {
+  const { host, href, hash } = new URL(url);
+  const given = { ...headers, host };
+  if (body.length) given['content-length'] = Buffer.byteLength(body);
+  const path = href.slice(0, href.length - hash.length);
+  const signal = AbortSignal.timeout(timeout * 1000);
+  const answer = await exchange(method, path, given, body, signal);
+  const verdict = answer.headers['heimnetz-broker'];
+  if (verdict !== undefined) throw new Refused(VERDICTS[verdict] ?? 'EACCES', answer.text);
+  return answer;
 }
 
 const storage = {
@@ -80,4 +125,4 @@ async function call(plugin, input = {}) {
   return run.result;
 }
 
-module.exports = { Refused, call, publish, storage };
+module.exports = { Refused, call, fetch, publish, storage };

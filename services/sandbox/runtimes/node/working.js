@@ -70,6 +70,7 @@ function contextOf(call) {
     files: Object.fromEntries(call.files.map((name) => [name, `/in/${name}`])),
     out: '/out',
     storage: broker.storage,
+    fetch: broker.fetch,
     publish: broker.publish,
     call: broker.call,
     run_id: call.run_id,

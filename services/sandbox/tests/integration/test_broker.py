@@ -533,6 +533,7 @@ exports.run = async ({ site, secure }, context) => {
   return [
     await (await fetch(`http://${site}/`)).text(),
     await ask(http, `http://${site}/`, {}),
+    (await context.fetch(`http://${site}/#top`)).text,
     await ask(https, `https://${secure}/`, options),
     await ask(https, `https://${secure}/`, {}).catch((error) => error.code),
     await fetch(`https://${secure}/`).catch((error) => error.cause.code),
@@ -563,7 +564,7 @@ def test_a_node_plugin_reaches_what_it_was_granted_with_its_own_clients(
         ).json()
 
     unknown = "UNABLE_TO_VERIFY_LEAF_SIGNATURE"
-    assert answer["result"] == ["hello", "hello", "hello", unknown, unknown], answer
+    assert answer["result"] == ["hello", "hello", "hello", "hello", unknown, unknown], answer
 
 
 @pytest.mark.attack(row=50, what="a secret as a host name")
