@@ -15,6 +15,7 @@ from heimnetz_registry.errors import (
     LowerVersion,
     NameMismatch,
     PluginNotFound,
+    SignatureDowngrade,
     VersionDeleted,
     VersionExists,
     refusal,
@@ -93,7 +94,13 @@ class Publisher:
             if existing is None:
                 async with self._database.connection() as connection:
                     await _check_order(connection, submission, allow_lower)
-                    await judge(connection, submission, offer, self._unsigned)
+                    try:
+                        await judge(connection, submission, offer, self._unsigned)
+                    except SignatureDowngrade:
+                        # These very bytes may have come signed a moment ago.
+                        existing = await self._existing(connection, submission, actor)
+                        if existing is None:
+                            raise
             await self._artifacts.make_durable(path)
             self._reached("synced")
             # Also when the version exists: the same bytes heal a damaged file.
@@ -104,6 +111,9 @@ class Publisher:
         if existing is not None:
             return await self._vouch(existing, submission, actor, offer), False
         version, is_new = await self._record(submission, actor, allow_lower, offer)
+        if not is_new:
+            # Another publisher of the same bytes was faster, and may have brought no signature.
+            version = await self._vouch(version, submission, actor, offer)
         self._reached("committed")
         return version, is_new
 

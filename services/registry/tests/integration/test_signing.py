@@ -279,6 +279,18 @@ async def test_a_new_key_vouches_again_for_what_is_there(
     assert {answer.status_code for answer in (first, kept, renewed)} == {200}
 
 
+async def test_of_many_who_publish_the_same_bytes_at_once_one_signature_is_enough(
+    client: AsyncClient, role: Any, register: Any, signed: Any, publish: Any
+) -> None:
+    await register(KEY)
+
+    answers = await asyncio.gather(*(publish() for _ in range(5)), signed(), signed())
+
+    assert sorted(answer.status_code for answer in answers) == [200] * 6 + [201]
+    shown = await client.get(VERSION.format("1.0.0"), headers=role("viewer"))
+    assert shown.json()["signature"]["key_id"] == KEY.id
+
+
 @pytest.mark.parametrize("unsigned", ["refuse"])
 async def test_the_owner_may_refuse_what_is_not_signed(
     register: Any, signed: Any, publish: Any, unsigned: str

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from heimnetz_cli import keyring
-from heimnetz_cli.commands.catalogue import audit_line
+from heimnetz_cli.commands.catalogue import audit_line, signature_line
 from heimnetz_cli.commands.options import Json, example
 from heimnetz_cli.commands.signing import signature_file
 from heimnetz_cli.exits import Exit, Failure
@@ -59,6 +59,7 @@ def publish(
             f"{'is published' if is_new else 'was there already, with the same bytes'} "
             f"({size(version.size_bytes)}, sha256 {version.sha256})"
         )
+        note(f"signed: {signature_line(version)}")
         if is_awaited:
             version = follow_audit(client, version, wait_seconds)
     if as_json:
