@@ -59,9 +59,9 @@ RUN [ -e /usr/local/bin/python3 ] || ln -s /usr/bin/python3 /usr/local/bin/pytho
 COPY --chmod=0444 services/sandbox/runtimes/python/runner.py services/sandbox/runtimes/python/working.py \
      services/sandbox/runtimes/python/framing.py services/sandbox/runtimes/python/forwarding.py \
      services/sandbox/runtimes/python/broker.py services/sandbox/runtimes/python/seeing.py \
-     services/sandbox/runtimes/python/clearing.py services/sandbox/runtimes/python/heimnetz_serving.py \
-     /opt/heimnetz/
-COPY --chmod=0444 libs/sdk/python/src/heimnetz_sdk/plugin.py /opt/heimnetz/heimnetz_sdk/plugin.py
+     services/sandbox/runtimes/python/clearing.py /opt/heimnetz/
+COPY --chmod=0444 libs/sdk/python/src/heimnetz_sdk/plugin.py libs/sdk/python/src/heimnetz_sdk/serving.py \
+     /opt/heimnetz/heimnetz_sdk/
 WORKDIR /
 USER 65534:65534
 CMD ["python3", "--version"]

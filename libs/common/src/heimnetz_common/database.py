@@ -99,17 +99,19 @@ class Database:
 
         Raises: Unavailable, Full.
         """
-        if self._pool is None:
+        # Closing does not wait for who has a connection.
+        pool = self._pool
+        if pool is None:
             raise Unavailable("the database pool is closed")
         with _translated():
-            connection = await self._pool.acquire(timeout=ACQUIRE_SECONDS)
+            connection = await pool.acquire(timeout=ACQUIRE_SECONDS)
         try:
             with _translated():
                 yield connection
         finally:
             # The work is done, or has failed by itself; the pool lets a lost connection go.
             with suppress(*_LOST):
-                await self._pool.release(connection)
+                await pool.release(connection)
             self._count()
 
     @asynccontextmanager

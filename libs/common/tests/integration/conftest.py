@@ -72,11 +72,15 @@ class Notebook:
         self.database = database
         self.seen: list[str] = []
         self.failures: list[Exception] = []
+        # Lamps whose every delivery fails.
+        self.refused: dict[str, Exception] = {}
         self.service = service or f"notebook{uuid4().hex[:8]}"
         self.consumers = Consumers(database, bus, self.service, [Subscription(lit, self.handle)])
 
     async def handle(self, event: Event[Any]) -> Effect:
         self.seen.append(event.data.lamp)
+        if event.data.lamp in self.refused:
+            raise self.refused[event.data.lamp]
         if self.failures:
             raise self.failures.pop(0)
         await self.work()

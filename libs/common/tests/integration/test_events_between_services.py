@@ -77,7 +77,7 @@ async def test_a_refusal_goes_to_the_dead_letters_at_once_and_the_next_is_handle
     database: Database, bus: Bus, lit: type[Lit]
 ) -> None:
     notebook = Notebook(database, bus, lit)
-    notebook.failures = [Conflict("there is one")]
+    notebook.refused = {"hall": Conflict("there is one")}
 
     async with at_work(Relay(database, bus), notebook.consumers):
         await announce(database, lit, "hall", "attic")

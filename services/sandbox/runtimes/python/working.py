@@ -3,10 +3,10 @@
 import contextlib
 import ctypes
 import errno
+import functools
 import importlib
 import json
 import os
-import runpy
 import socket
 import sys
 import threading
@@ -98,11 +98,10 @@ class Worker:
             log=lambda message, /: self.say({"type": "log", "text": f"{message}\n"}),
         )
         if call["is_service"]:
-            # Loaded from here, whatever the plugin's own modules are called.
-            serving = runpy.run_path(str(Path(__file__).with_name("heimnetz_serving.py")))
-            context.listener = listener = serving["take_listener"]()
-            context.serve = lambda handle: serving["serve"](listener, handle)
-            context.Response = serving["Response"]
+            from heimnetz_sdk import serving
+
+            context.listener = serving.take_listener()
+            context.serve = functools.partial(serving.serve, context.listener)
         return context
 
     def report(self, error: BaseException) -> None:

@@ -14,6 +14,8 @@ from heimnetz_sandbox.testing import Stand, standing
 pytestmark = pytest.mark.engine
 
 ECHO = """
+from heimnetz_sdk.serving import Response
+
 VISITS = []
 
 def run(input, context):
@@ -24,7 +26,7 @@ def run(input, context):
         if request.path == "/moves":
             headers = {"Location": "/elsewhere", "Set-Cookie": "a=1; Path=/; Domain=home",
                        "Service-Worker-Allowed": "/"}
-            return context.Response(b"", 302, headers)
+            return Response(b"", 302, headers)
         return {"method": request.method, "path": request.path, "query": request.query,
                 "headers": request.headers, "body": request.body.decode(),
                 "visits": len(VISITS), "version": VERSION}
@@ -198,9 +200,10 @@ def troubled(site: Site) -> Site:
     site.install("mayfly", "def run(input, context): raise ValueError('gone')")
     site.install("mute", "import time\ndef run(input, context): time.sleep(600)")
     frail = """
+from heimnetz_sdk.serving import Response
 asked = []
 def run(input, context):
-    context.serve(lambda request: context.Response(b"", 200 if len(asked) < 2 else 503))
+    context.serve(lambda request: Response(b"", 200 if len(asked) < 2 else 503))
 """
     frail = frail.replace("len(asked) < 2", "asked.append(1) or len(asked) < 2")
     site.install("frail", frail, health={"path": "/healthz", "interval": "5 s"})

@@ -11,6 +11,7 @@ from heimnetz_cli.commands.options import Json, Limit, example
 from heimnetz_cli.exits import Exit
 from heimnetz_cli.output import (
     is_terminal,
+    note,
     screen,
     seconds,
     show,
@@ -189,7 +190,44 @@ def _number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
+def services(as_json: Json = False) -> None:
+    """Show plugins that serve pages, and how they are; exit code 1 unless every one is up."""
+    with open_client() as client:
+        found = client.sandbox.list_services()
+    if as_json:
+        show_json({"items": list(found)})
+    elif not found:
+        show("no installed plugin is a service")
+    else:
+        show_table(
+            ["plugin", "version", "state", "up since", "starts", "path", "reason"],
+            [
+                [
+                    *(one.get(key) for key in ("plugin", "version", "state")),
+                    when(_time(one.get("up_since"))),
+                    *(one.get(key) for key in ("starts", "path", "reason")),
+                ]
+                for one in found
+            ],
+        )
+    if any(one.get("state") != "up" for one in found):
+        raise typer.Exit(Exit.BAD_OUTCOME)
+
+
+def restart(plugin: Annotated[str, typer.Argument(metavar="PLUGIN")]) -> None:
+    """End a service; it is started again at once."""
+    with open_client() as client:
+        client.sandbox.restart_service(plugin)
+    note(f"{plugin} is being started again")
+
+
+def _time(value: object) -> datetime | None:
+    return datetime.fromisoformat(value) if isinstance(value, str) else None
+
+
 def add_to(app: typer.Typer) -> None:
     app.command(epilog=example("heimnetz status"))(status)
+    app.command(epilog=example("heimnetz services"))(services)
+    app.command(epilog=example("heimnetz restart link-shortener"))(restart)
     app.command(epilog=example("heimnetz alerts --state firing --json"))(alerts)
     app.command(epilog=example("heimnetz top", "heimnetz top --json"))(top)

@@ -216,6 +216,11 @@ class Top(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Services(Model):
+    items: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trace(Model):
     trace_id: str
     entries: tuple[Mapping[str, Any], ...] = ()

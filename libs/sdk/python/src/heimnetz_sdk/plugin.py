@@ -5,9 +5,13 @@ A plugin is a function. The runner calls it once for a run, in a container of it
     def run(input: Input, context: Context) -> Output: ...
 """
 
-from collections.abc import Mapping
+import socket
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from heimnetz_sdk.serving import Request
 
 JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
 Input: TypeAlias = Mapping[str, Any]
@@ -89,6 +93,17 @@ class Context(Protocol):
         Raises: PermissionError without the grant, ConnectionError when nobody answers or a cap is
         reached, ValueError for what is no URL or an answer of more than 16 MiB.
         """
+
+    def serve(self, handle: "Callable[[Request], Any]", /) -> None:
+        """For a service: answer each request, in a thread of its own, until the container ends.
+
+        What `handle` returns is sent: a `heimnetz_sdk.serving.Response`; bytes; text, as HTML; or
+        anything else as JSON. What it raises is 500, and goes to the log.
+        """
+
+    @property
+    def listener(self) -> socket.socket:
+        """For a service with a server of its own: the socket to accept connections from."""
 
     def publish(self, event: str, data: Mapping[str, Any]) -> None:
         """Announce an event of a type that the plugin may publish; whoever listens for it is run.

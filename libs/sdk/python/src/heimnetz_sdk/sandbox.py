@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from heimnetz_sdk._transport import Stream, Transport
-from heimnetz_sdk.models import Behaviour, Page, Run, Trial, decode, decode_page
+from heimnetz_sdk.models import Behaviour, Page, Run, Services, Trial, decode, decode_page
 
 BASE = "/api/sandbox/v1"
 TRIAL_SECONDS = 300.0
@@ -37,6 +37,15 @@ class Sandbox:
         """What runs of the plugin did or tried at least once, newest first."""
         path = f"{BASE}/plugins/{quote(plugin, safe='')}/behaviour"
         return decode(Behaviour, self._transport.request("GET", path).json()).items
+
+    def list_services(self) -> tuple[Mapping[str, Any], ...]:
+        """Installed plugins of kind `service`, and how they are."""
+        answer = self._transport.request("GET", f"{BASE}/services")
+        return decode(Services, answer.json()).items
+
+    def restart_service(self, plugin: str) -> None:
+        path = f"{BASE}/services/{quote(plugin, safe='')}/restarts"
+        self._transport.request("POST", path)
 
     def start_run(
         self,

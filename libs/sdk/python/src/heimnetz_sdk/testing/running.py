@@ -5,7 +5,7 @@ import importlib
 import json
 import secrets
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from heimnetz_manifest import MANIFEST_NAME, Grants, Manifest, parse_manifest
+from heimnetz_sdk.serving import Handle, Request, Response, answer
 from heimnetz_sdk.testing.clock import Clock
 from heimnetz_sdk.testing.network import Held, Network
 from heimnetz_sdk.testing.others import Others
@@ -67,6 +68,7 @@ class Plugin:
         self.others = Others()
         self._work = work
         self._runs = 0
+        self._serve: Callable[[Handle], None] = _not_a_service
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -107,6 +109,7 @@ class Plugin:
             files=_placed(files or {}, folder / "in"),
             out=folder / "out",
             storage=self.storage,
+            serve=self._serve,
             publish=self.others.publish,
             call=self.others.call,
             run_id=f"run-{self._runs}",
@@ -134,6 +137,33 @@ class Plugin:
             refused=tuple(self._refused()),
             secrets={name: str(value) for name, value in hidden.items()},
         )
+
+    def ask(
+        self,
+        method: str,
+        target: str,
+        *,
+        body: bytes | str | Any = b"",
+        headers: Mapping[str, str] | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> Response:
+        """What a service answers to one request; a body that is no text is sent as JSON."""
+        data = body.encode() if isinstance(body, str) else body
+        named = {name.lower(): text for name, text in (headers or {}).items()}
+        if not isinstance(data, bytes):
+            data = json.dumps(body).encode()
+            named.setdefault("content-type", "application/json")
+        answers: list[Response] = []
+
+        def serve(handle: Handle) -> None:
+            answers.append(answer(handle, Request(method.upper(), target, named, data)))
+
+        self._serve = serve
+        try:
+            self.run(config=config)
+        finally:
+            self._serve = _not_a_service
+        return answers[0]
 
     def run_example(self, name: str) -> Run:
         """An example of the manifest; each member of its `output` has to be equal.
@@ -195,6 +225,10 @@ def _withheld(
             key = f"secrets:{asked.name}@{asked.to}"
             held.append(Held(given[asked.name], value, key, destinations.get(asked.name)))
     return given, tuple(held)
+
+
+def _not_a_service(_handle: Handle) -> None:
+    raise AssertionError("the plugin serves: ask it with plugin.ask")
 
 
 @contextlib.contextmanager

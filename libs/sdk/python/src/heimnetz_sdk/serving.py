@@ -1,6 +1,12 @@
-"""HTTP for a plugin of kind `service`: its function is called for each request. Standard library.
+"""HTTP for a plugin of kind `service`: its handler is called for each request.
 
-Loaded when a plugin asks for it; one that brings a server of its own takes `context.listener`.
+    from heimnetz_sdk.serving import Request, Response
+
+    def run(input, context):
+        context.serve(lambda request: {"hello": request.path})
+
+Standard library only, part of the Python runtime. A plugin that brings a server of its own gives it
+`context.listener`, a listening Unix socket.
 """
 
 import array
@@ -61,11 +67,16 @@ class Response:
         self.headers.setdefault("content-type", kind)
 
 
+Handle = Callable[[Request], Any]
+
+
 class Handler(BaseHTTPRequestHandler):
+    """Answers what `handle_request` returns: a Response, or its body."""
+
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "plugin", ""
     timeout = 60
-    handle_request: Callable[[Request], Any]
+    handle_request: Handle
 
     def serve(self) -> None:
         response = self.answer()
@@ -90,8 +101,8 @@ class Handler(BaseHTTPRequestHandler):
             return Response(f"there is room for {MAX_BODY_BYTES:,} bytes\n", 413)
         headers = {name.lower(): value for name, value in self.headers.items()}
         try:
-            found = type(self).handle_request(Request(self.command, self.path, headers, body))
-            return found if isinstance(found, Response) else Response(found)
+            asked = Request(self.command, self.path, headers, body)
+            return answer(type(self).handle_request, asked)
         except Exception:  # noqa: BLE001  the edge of the plugin: one request fails, not the service
             traceback.print_exc()
             return Response("the plugin failed; its log says how\n", 500)
@@ -121,6 +132,11 @@ for name in METHODS:
     setattr(Handler, f"do_{name}", Handler.serve)
 
 
+def answer(handle: Handle, request: Request) -> Response:
+    found = handle(request)
+    return found if isinstance(found, Response) else Response(found)
+
+
 class Server(ThreadingMixIn, HTTPServer):
     address_family = socket.AF_UNIX
     daemon_threads = True
@@ -131,10 +147,10 @@ class Server(ThreadingMixIn, HTTPServer):
         return connection, ("gateway", 0)
 
 
-def serve(listener: socket.socket, handle: Callable[[Request], Any]) -> None:
+def serve(listener: socket.socket, handle: Handle) -> None:
     """Until the container ends."""
     made = type("Handler", (Handler,), {"handle_request": staticmethod(handle)})
-    server = Server("", made, bind_and_activate=False)
+    server = Server(("", 0), made, bind_and_activate=False)
     server.socket.close()
     server.socket = listener
     server.serve_forever()
