@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -50,6 +51,13 @@ class Limits(BaseModel):
     output_inodes: Annotated[Integer, Ge(4)] = Field(
         256, description="Files and directories in /out"
     )
+
+    def short_for_node(self) -> Iterator[tuple[str, str]]:
+        """Keys with less than Node and a small plugin take, and how much that is."""
+        if self.memory_bytes < 64 * MIB:
+            yield "memory", "64 MiB"
+        if self.open_files < 48:
+            yield "open_files", "48"
 
 
 @dataclass(frozen=True, slots=True)

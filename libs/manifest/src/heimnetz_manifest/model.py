@@ -24,7 +24,6 @@ from heimnetz_manifest.names import PluginName, Version, is_reserved
 from heimnetz_manifest.permissions import Permissions
 from heimnetz_manifest.triggers import Triggers
 from heimnetz_manifest.values import (
-    MIB,
     HttpsUrl,
     InnerPath,
     Integer,
@@ -52,8 +51,6 @@ _NODE_ENTRY = re.compile(
     r"[A-Za-z0-9_-][A-Za-z0-9_./-]{0,120}"
     r"(?:\.(?:js|mjs|cjs)(?::[A-Za-z_$][A-Za-z0-9_$]{0,60})?|:[A-Za-z_$][A-Za-z0-9_$]{0,60})\Z"
 )
-# Two processes of Node, and a little for the plugin.
-_NODE_BYTES = 64 * MIB
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 _METRIC = re.compile(r"[a-z][a-z0-9_]{0,99}\Z")
 _ROUTE = re.compile(r"/[A-Za-z0-9_.~{}/-]{0,199}\Z")
@@ -318,11 +315,11 @@ class Manifest(_Part):
                 "put what a Node plugin needs into its package",
                 below=("dependencies",),
             )
-        if self.limits.memory_bytes < _NODE_BYTES:
+        for key, least in self.limits.short_for_node():
             raise refuse(
                 "manifest-limit-out-of-range",
-                f"Node itself takes memory: at least {_NODE_BYTES >> 20} MiB",
-                below=("limits", "memory"),
+                f"Node itself takes some of it: give {least} or more",
+                below=("limits", key),
             )
         return self
 

@@ -169,6 +169,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "new processes of Node": (node("main:run", "fresh: process\n"), "manifest-invalid-value"),
     "a lock for Node": (node("main:run", "dependencies: {lock: a.lock}\n"), "manifest-invalid-value"),
     "less memory than Node takes": (node("main:run").replace(b"memory: 128 MiB", b"memory: 48 MiB"), "manifest-limit-out-of-range"),
+    "fewer files than Node opens": (node("main:run").replace(b"memory: 128 MiB", b"open_files: 40"), "manifest-limit-out-of-range"),
     "a list as key": (add("? [a]\n: 1\n"), "manifest-syntax"),
     "a list as manifest": (b"- a\n", "manifest-syntax"),
     "nothing": (b"", "manifest-syntax"),

@@ -119,6 +119,19 @@ def test_examples_of_the_manifest_run_with_their_expected_result(project: Projec
     project(tests, wrong).assert_outcomes(passed=1, failed=1)
 
 
+def test_a_plugin_of_another_runtime_is_not_called(project: Project) -> None:
+    manifest = MANIFEST.replace("runtime: python", "runtime: node")
+    tests = """
+        def test_it(plugin):
+            plugin.run({"a": 1})
+        """
+
+    found = project(tests, manifest=manifest)
+
+    found.assert_outcomes(failed=1)
+    found.stdout.fnmatch_lines(["*tests here call Python alone, not node: heimnetz trial*"])
+
+
 def test_storage_keeps_the_rules_of_the_platform(project: Project) -> None:
     code = """
         def run(input, context):

@@ -93,6 +93,11 @@ class Plugin:
         JSON, OverflowError for one that is too large.
         """
         manifest = self.manifest
+        if manifest.runtime != "python":
+            raise AssertionError(
+                f"tests here call Python alone, not {manifest.runtime}: "
+                "heimnetz trial runs such a plugin's examples"
+            )
         schema = manifest.configuration_schema
         whole = schema.complete(dict(config or {}))
         asked = manifest.permissions
