@@ -17,6 +17,7 @@ from heimnetz_cli.commands import (
     running,
     signing,
     suggesting,
+    updating,
     watching,
 )
 from heimnetz_cli.exits import EXPLAINED
@@ -58,6 +59,7 @@ for family in (
     publishing,
     signing,
     owning,
+    updating,
     running,
     watching,
     operating,

@@ -12,7 +12,16 @@ from heimnetz_common.service import Service
 from heimnetz_common.web import create_app
 from heimnetz_manifest.streams import PACKAGE_BYTES
 from heimnetz_registry.admitting import Doorkeeper
-from heimnetz_registry.api import access, grants, installations, keys, plugins, publications, trail
+from heimnetz_registry.api import (
+    access,
+    grants,
+    installations,
+    keys,
+    plugins,
+    publications,
+    rollbacks,
+    trail,
+)
 from heimnetz_registry.api.dependencies import Rooms
 from heimnetz_registry.artifacts import Artifacts
 from heimnetz_registry.chaining import Chain
@@ -21,6 +30,7 @@ from heimnetz_registry.deciding import Decider
 from heimnetz_registry.enrolling import Enroller
 from heimnetz_registry.installing import Installer
 from heimnetz_registry.publishing import Publisher
+from heimnetz_registry.reverting import Reverter
 from heimnetz_registry.settings import RegistrySettings
 
 SERVICES = ("registry", "auditor", "sandbox", "monitor", "docs-gen")
@@ -49,6 +59,7 @@ def create(settings: RegistrySettings, reached: Callable[[str], None] | None = N
         publisher=publisher,
         decider=Decider(database, artifacts),
         installer=installer,
+        reverter=Reverter(database),
         doorkeeper=Doorkeeper(
             database,
             setup_token=settings.secret("setup-token"),
@@ -71,7 +82,16 @@ def create(settings: RegistrySettings, reached: Callable[[str], None] | None = N
         service,
         [
             module.routes(rooms)
-            for module in (access, plugins, publications, installations, grants, keys, trail)
+            for module in (
+                access,
+                plugins,
+                publications,
+                installations,
+                rollbacks,
+                grants,
+                keys,
+                trail,
+            )
         ],
         title="Heimnetz registry",
         max_body_bytes=_MAX_BODY_BYTES,

@@ -180,6 +180,22 @@ class VersionInstalled(Conflict):
         super().__init__(f"{plugin} {version} is installed; remove the installation first")
 
 
+class NothingToRollBack(Conflict):
+    kind = "nothing-to-roll-back"
+    title = "There is no version before this one"
+
+    def __init__(self, plugin: str, version: str) -> None:
+        super().__init__(f"{plugin} {version} took no other version's place")
+
+
+class InstallationChangedMeanwhile(Conflict):
+    kind = "installation-changed"
+    title = "The installation was changed meanwhile"
+
+    def __init__(self, plugin: str, revision: int) -> None:
+        super().__init__(f"the installation of {plugin} has revision {revision} now; look again")
+
+
 class PackageDamaged(Unavailable):
     kind = "package-damaged"
     title = "The stored package is missing or altered"

@@ -31,6 +31,7 @@ from heimnetz_registry.errors import (
 from heimnetz_registry.metrics import SECRETS_UNREADABLE
 from heimnetz_registry.model import INSTALLABLE, Actor, Installation
 from heimnetz_registry.model import Version as Published
+from heimnetz_registry.placing import Placement, place
 from heimnetz_registry.store import installations, trail, versions
 
 log = get_logger(__name__)
@@ -74,25 +75,12 @@ class Installer:
             manifest = Manifest.model_validate(version.manifest)
             grants = _grants(manifest, wish.grants)
             shown, secrets = await self._configure(connection, plugin, manifest, wish)
-            installation = await installations.put_installation(
-                connection,
-                plugin=plugin,
-                version=version.version,
-                sha256=version.sha256,
-                grants=grants.sorted(),
-                configuration=shown,
-                triggers=manifest.triggers.model_dump(mode="json"),
-                limits=manifest.limits.model_dump(mode="json"),
-                installed_by=actor.name,
-                revision=await installations.next_revision(connection),
-            )
-            await installations.replace_secrets(connection, plugin, secrets)
             is_revoked = version.signature is not None and not version.signature.is_good
-            await _announce(
+            installation = await place(
                 connection,
-                installation,
+                Placement(version, manifest, grants.sorted(), shown, secrets),
                 actor,
-                is_new=before is None,
+                before=before,
                 note="; its signing key was revoked" if is_revoked else "",
             )
         return installation, before is None
@@ -230,35 +218,3 @@ def _refuse_unknown_secrets(kept: dict[str, Any]) -> None:
             "a secret is given as *** but none is stored",
             [Mistake("give its value", name) for name in missing],
         )
-
-
-async def _announce(
-    connection: Connection,
-    installation: Installation,
-    actor: Actor,
-    *,
-    is_new: bool,
-    note: str = "",
-) -> None:
-    await trail.add_entry(
-        connection,
-        actor=actor.subject,
-        action="installation.created" if is_new else "installation.changed",
-        plugin=installation.plugin,
-        version=installation.version,
-        reason="granted: " + (", ".join(installation.grants) or "nothing") + note,
-    )
-    await outbox.append(
-        connection,
-        events.InstallationChanged(
-            plugin=installation.plugin,
-            version=installation.version,
-            sha256=installation.sha256,
-            grants=installation.grants,
-            triggers=installation.triggers,
-            limits=events.Limits.model_validate(installation.limits),
-            revision=installation.revision,
-        ),
-        service=events.SERVICE,
-        subject=installation.plugin,
-    )

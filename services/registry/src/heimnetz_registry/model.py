@@ -218,6 +218,19 @@ class Installation:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """What an installation was before its version last changed; its secrets are kept beside."""
+
+    plugin: str
+    version: str
+    grants: list[str]
+    configuration: dict[str, Any]
+    installed_at: datetime
+    installed_by: str
+    kept_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
     name: str
     role: str

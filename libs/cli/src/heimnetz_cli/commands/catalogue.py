@@ -21,7 +21,7 @@ from heimnetz_cli.session import load, open_client
 
 if TYPE_CHECKING:
     from heimnetz_sdk.client import Client
-    from heimnetz_sdk.models import Version
+    from heimnetz_sdk.models import Rollback, Version
 
 
 class ReportFormat(StrEnum):
@@ -60,6 +60,7 @@ def show_version(plugin: PluginAtVersion, as_json: Json = False) -> None:
     """Show a version: what it is, what it may do, what its audit said."""
     with open_client() as client:
         version = find_version(client, plugin)
+        before = None if as_json else _find_rollback(client, version.plugin)
     if as_json:
         show_json(version.document)
         return
@@ -80,6 +81,7 @@ def show_version(plugin: PluginAtVersion, as_json: Json = False) -> None:
             "started by": ", ".join(_triggers(manifest.get("triggers"))) or "nothing",
             "size": size(version.size_bytes),
             "sha256": version.sha256,
+            "rollback": before and f"{before.from_version} -> {before.version}, {outlook(before)}",
         }
     )
     show()
@@ -87,6 +89,24 @@ def show_version(plugin: PluginAtVersion, as_json: Json = False) -> None:
     asked = permission_lines(manifest.get("permissions"))
     for line in asked or ["nothing outside its container"]:
         show(f"  {line}")
+
+
+def _find_rollback(client: "Client", plugin: str) -> "Rollback | None":
+    """None also for who may not see what is installed."""
+    from heimnetz_sdk.errors import Conflict, Forbidden, NotFound
+
+    try:
+        return client.registry.get_rollback(plugin)
+    except (NotFound, Conflict, Forbidden):
+        return None
+
+
+def outlook(found: "Rollback") -> str:
+    """What a rollback brings, or why it would not."""
+    if found.refusal:
+        return f"refused: {found.refusal}"
+    granted = ", ".join(found.grants) or "nothing"
+    return f"as {found.installed_by} installed it {when(found.installed_at)}, granted: {granted}"
 
 
 def _triggers(triggers: object) -> list[str]:

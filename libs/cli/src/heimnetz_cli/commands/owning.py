@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,16 +17,10 @@ from heimnetz_cli.output import note, show, show_facts, show_json, show_table, v
 from heimnetz_cli.session import open_client
 
 if TYPE_CHECKING:
-    from heimnetz_sdk.models import Installation, Version
+    from heimnetz_sdk.models import Version
 
 # What was published a moment ago is waited for.
 AUDIT_SECONDS = 120.0
-OUTCOMES = {
-    "current": "nothing newer",
-    "possible": "not done",
-    "waits": "not done, it waits for a yes (--yes)",
-    "updated": "done",
-}
 WHAT = {
     "altered": "altered, or put in another's place",
     "removed": "removed",
@@ -119,7 +112,7 @@ def _grants(version: "Version", *, is_agreed: bool) -> list[str]:
     from heimnetz_manifest import Permissions
     from heimnetz_manifest.permissions import describe
 
-    asked = list(_permissions(version.manifest, Permissions).asked())
+    asked = list(permissions_of(version.manifest, Permissions).asked())
     if not asked:
         note(f"{version.plugin} {version.version} asks for nothing outside its container")
         return []
@@ -139,85 +132,8 @@ def _grants(version: "Version", *, is_agreed: bool) -> list[str]:
     ]
 
 
-def _permissions(manifest: Mapping[str, Any], model: Any) -> Any:
+def permissions_of(manifest: Mapping[str, Any], model: Any) -> Any:
     return model.model_validate(manifest.get("permissions") or {})
-
-
-@dataclass(frozen=True)
-class Step:
-    """From one version to another: what it asks for beyond, and what not any more."""
-
-    plugin: str
-    installed: str
-    version: str
-    asked: list[tuple[str, str]]
-    dropped: list[str]
-    granted: list[str]
-
-
-def update(
-    plugin: PluginAtVersion,
-    is_agreed: Annotated[
-        bool, typer.Option("--yes", "-y", help="Grant what it asks for beyond what it had.")
-    ] = False,
-    is_dry: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Put the newest approved version of an installed plugin to use.
-
-    One that asks for more waits for a yes: exit code 1. What was refused before stays refused, and
-    the configuration stays.
-    """
-    from heimnetz_manifest import Version as SemVer
-
-    with open_client() as client:
-        before = client.registry.get_installation(plugin.partition("@")[0])
-        version = find_version(client, plugin)
-        old = client.registry.get_version(before.plugin, before.version)
-        step = _step(before, old, version)
-        if SemVer(step.version).sort_key <= SemVer(step.installed).sort_key:
-            outcome = "current"
-        elif is_dry:
-            outcome = "possible"
-        elif step.asked and not _agrees(step, is_agreed=is_agreed):
-            outcome = "waits"
-        else:
-            grants = [*step.granted, *(key for key, _ in step.asked)]
-            client.registry.install(step.plugin, step.version, grants, before.configuration)
-            outcome = "updated"
-    if as_json:
-        show_json({**asdict(step), "asked": dict(step.asked), "outcome": outcome})
-    else:
-        show(f"{step.plugin} {step.installed} -> {step.version}: {OUTCOMES[outcome]}")
-    if outcome == "waits":
-        raise typer.Exit(Exit.BAD_OUTCOME)
-
-
-def _step(before: "Installation", old: "Version", new: "Version") -> Step:
-    from heimnetz_manifest import Grants, Permissions
-
-    had = _permissions(old.manifest, Permissions)
-    wanted = _permissions(new.manifest, Permissions)
-    known, granted = Grants.all_of(had), Grants(before.grants)
-    return Step(
-        plugin=before.plugin,
-        installed=before.version,
-        version=new.version,
-        asked=[pair for pair in wanted.asked() if not known.covers(pair[0])],
-        dropped=sorted(had.keys() - wanted.keys()),
-        granted=sorted(key for key, _ in wanted.asked() if granted.covers(key)),
-    )
-
-
-def _agrees(step: Step, *, is_agreed: bool) -> bool:
-    from heimnetz_manifest.permissions import describe
-
-    note(f"{step.plugin} {step.version} asks for more than {step.installed}:")
-    for key, reason in step.asked:
-        note(f"  {describe(key)}: {reason}")
-    if is_agreed or not sys.stdin.isatty():
-        return is_agreed
-    return typer.confirm("grant that?", default=False, err=True)
 
 
 def grants(
@@ -359,9 +275,6 @@ def add_to(app: typer.Typer) -> None:
             "heimnetz install energy-report@1.0.0 --yes",
         )
     )(install)
-    app.command(epilog=example("heimnetz update energy-report", "heimnetz update p@1.2.0 --yes"))(
-        update
-    )
     app.command(epilog=example("heimnetz grants --reach 192.168.1.10:443"))(grants)
     app.command(epilog=example("heimnetz uninstall energy-report"))(uninstall)
     app.command(epilog=example("heimnetz installed energy-report"))(installed)

@@ -102,6 +102,23 @@ class Installation(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rollback(Model):
+    """`refusal` says why it would be refused; empty when it would not."""
+
+    plugin: str
+    version: str
+    from_version: str = ""
+    revision: int = 0
+    state: str = ""
+    refusal: str = ""
+    grants: tuple[str, ...] = ()
+    configuration: Document = field(default_factory=dict)
+    installed_at: datetime | None = None
+    installed_by: str = ""
+    kept_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Transition(Model):
     plugin: str = ""
     version: str = ""

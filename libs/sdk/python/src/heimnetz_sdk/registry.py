@@ -13,6 +13,7 @@ from heimnetz_sdk.models import (
     Me,
     Page,
     PluginSummary,
+    Rollback,
     Session,
     SigningKey,
     Token,
@@ -157,6 +158,24 @@ class Registry:
 
     def uninstall(self, plugin: str) -> None:
         self._transport.request("DELETE", f"{BASE}/installations/{quote(plugin, safe='')}")
+
+    def get_rollback(self, plugin: str) -> Rollback:
+        """What a rollback would bring.
+
+        Raises: NotFound, Conflict, when there is nothing before what is installed.
+        """
+        path = f"{BASE}/installations/{quote(plugin, safe='')}/rollback"
+        return decode(Rollback, self._transport.request("GET", path).json())
+
+    def roll_back(self, plugin: str, revision: int | None = None) -> Installation:
+        """Bring back version, grants and configuration from before the last update.
+
+        With a revision only the installation that has it is changed.
+        Raises: NotFound, Conflict.
+        """
+        path = f"{BASE}/installations/{quote(plugin, safe='')}/rollback"
+        document = {} if revision is None else {"revision": revision}
+        return decode(Installation, self._transport.request("POST", path, document=document).json())
 
     def list_trail(
         self, plugin: str | None = None, *, limit: int = 50, cursor: str | None = None

@@ -23,6 +23,7 @@ from heimnetz_registry.enrolling import Enroller
 from heimnetz_registry.installing import Installer
 from heimnetz_registry.model import Actor
 from heimnetz_registry.publishing import Publisher
+from heimnetz_registry.reverting import Reverter
 
 Plugin = Annotated[PluginName, PathParameter(description="Name of a plugin")]
 VersionNumber = Annotated[Version, PathParameter(description="SemVer 2.0")]
@@ -43,6 +44,7 @@ class Rooms:
     publisher: Publisher
     decider: Decider
     installer: Installer
+    reverter: Reverter
     doorkeeper: Doorkeeper
     chain: Chain
     enroller: Enroller

@@ -216,6 +216,28 @@ class InstallationPage(BaseModel):
     next_cursor: str | None
 
 
+class RollbackBody(StrictBody):
+    revision: Annotated[int, Field(ge=1, lt=2**63)] | None = Field(
+        default=None, description="Only if the installation still has this revision"
+    )
+
+
+class OutlookShown(BaseModel):
+    """What a rollback would bring."""
+
+    plugin: str
+    version: str
+    from_version: str = Field(description="What is installed now")
+    revision: int = Field(description="Of what is installed now; send it with the rollback")
+    state: State
+    refusal: str | None = Field(description="Why it would be refused; None when it would not")
+    grants: list[str]
+    configuration: dict[str, Any] = Field(description="Secrets are shown as ***")
+    installed_at: datetime
+    installed_by: str
+    kept_at: datetime
+
+
 class GrantShown(BaseModel):
     plugin: str
     version: str

@@ -1,0 +1,90 @@
+"""An installation goes back to what it was before its version last changed."""
+
+from dataclasses import dataclass
+
+from heimnetz_common.database import Connection, Database
+from heimnetz_common.errors import Conflict
+from heimnetz_manifest import Manifest
+from heimnetz_registry.errors import (
+    InstallationChangedMeanwhile,
+    NothingToRollBack,
+    NotInstallable,
+    SignatureRevoked,
+)
+from heimnetz_registry.model import INSTALLABLE, Actor, Installation, Kept, Version
+from heimnetz_registry.placing import Placement, place
+from heimnetz_registry.store import installations, kept, versions
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a rollback would bring, and why it would be refused, if it would."""
+
+    installed: Installation
+    kept: Kept
+    version: Version
+    refusal: Conflict | None
+
+
+class Reverter:
+    """Secrets are moved as they are sealed, so this works without their key too."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def look(self, plugin: str) -> Outlook:
+        """Raises: InstallationNotFound, NothingToRollBack."""
+        async with self._database.connection() as connection:
+            installed, found = await _get_both(connection, plugin)
+            version = await versions.get_version(connection, plugin, found.version)
+        return Outlook(installed, found, version, _refusal(version))
+
+    async def roll_back(self, plugin: str, actor: Actor, *, revision: int | None) -> Installation:
+        """What is left is kept in turn, so that a second rollback undoes the first.
+
+        With a revision only the installation that has it is changed, so that two people who see
+        the same one do not undo each other.
+
+        Raises: InstallationNotFound, NothingToRollBack, InstallationChangedMeanwhile,
+        NotInstallable, SignatureRevoked.
+        """
+        async with self._database.transaction() as connection:
+            await versions.lock_plugin(connection, plugin)
+            before, found = await _get_both(connection, plugin)
+            if revision is not None and revision != before.revision:
+                raise InstallationChangedMeanwhile(plugin, before.revision)
+            version = await versions.lock_version(connection, plugin, found.version)
+            refused = _refusal(version)
+            if refused is not None:
+                raise refused
+            placement = Placement(
+                version=version,
+                manifest=Manifest.model_validate(version.manifest),
+                grants=found.grants,
+                configuration=found.configuration,
+                secrets=await kept.list_kept_secrets(connection, plugin),
+            )
+            return await place(
+                connection,
+                placement,
+                actor,
+                before=before,
+                action="installation.rolled_back",
+                note=f"; from {before.version}",
+            )
+
+
+async def _get_both(connection: Connection, plugin: str) -> tuple[Installation, Kept]:
+    installed = await installations.get_installation(connection, plugin)
+    found = await kept.find_kept(connection, plugin)
+    if found is None:
+        raise NothingToRollBack(plugin, installed.version)
+    return installed, found
+
+
+def _refusal(version: Version) -> Conflict | None:
+    if version.state not in INSTALLABLE:
+        return NotInstallable(version.plugin, version.version, version.state.value)
+    if version.signature is not None and not version.signature.is_good:
+        return SignatureRevoked(version.plugin, version.version, version.signature.key_id)
+    return None
