@@ -13,7 +13,7 @@ LONG = "https://example.org/somewhere/far"
 
 
 @pytest.fixture(scope="module")
-def links(stack: Stack, owner: str) -> Iterator[httpx.Client]:  # noqa: ARG001
+def links(stack: Stack, owner: str) -> Iterator[httpx.Client]:
     stack.heimnetz("publish", ROOT / "plugins/link-shortener", "--wait")
     stack.heimnetz("install", "link-shortener", "--yes")
     eventually(
