@@ -52,7 +52,7 @@ LAN = "lan"
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """`host` is a DNS name, an address or network in CIDR notation, or `lan`."""
+    """`host` is a DNS name, `*.` and one, an address or network in CIDR notation, or `lan`."""
 
     host: str
     port: int
@@ -69,6 +69,12 @@ class Destination:
     def is_lan(self) -> bool:
         return self.host == LAN
 
+    def names(self, host: str) -> bool:
+        """Whether it is this name, or of a wildcard one below it, however deep."""
+        return self.host == host or (
+            self.host.startswith("*.") and host.endswith(self.host[1:]) and "*" not in host
+        )
+
     def reaches(self, other: Destination) -> bool:
         """Whether a grant of this one leads to the other, whose host may be a network too.
 
@@ -76,7 +82,7 @@ class Destination:
         """
         if self.port != other.port:
             return False
-        if self.host == other.host:
+        if self.names(other.host):
             return True
         there = other.network
         if there is None:
@@ -110,8 +116,13 @@ class Destination:
 def _host(host: str) -> str:
     if host == LAN:
         return host
-    if "*" in host:
-        raise refuse("manifest-invalid-network", "wildcards are not accepted; name each host")
+    if host.startswith("*."):
+        if "." in host[2:] and is_public_host(host[2:]):
+            return host
+        raise refuse(
+            "manifest-invalid-network",
+            f"{shown(host)!r}: what follows *. is a host name in lower case of two parts at least",
+        )
     try:
         network = ipaddress.ip_network(host)
     except ValueError:
@@ -188,7 +199,8 @@ def _secret_name(value: str) -> str:
 def _one_host(value: str) -> str:
     destination = Destination.parse(value)
     network = destination.network
-    if destination.is_lan or (network is not None and network.num_addresses > 1):
+    is_many = destination.host.startswith("*.") or (network and network.num_addresses > 1)
+    if destination.is_lan or is_many:
         raise refuse(
             "manifest-invalid-secret", f"{shown(value)!r} is not one host, which a secret is for"
         )
@@ -208,7 +220,7 @@ class _Asked(BaseModel):
 
 class NetworkPermission(_Asked):
     to: Annotated[str, StringConstraints(max_length=300), AfterValidator(_destination)] = Field(
-        description="host:port, address:port, CIDR:port, or lan:port"
+        description="host:port, *.host:port, address:port, CIDR:port, or lan:port"
     )
 
     @property

@@ -113,7 +113,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     **{
         f"56 network {to!r}": (network(to), "manifest-invalid-network")
         for to in (
-            *("*:443", "*.example.org:443", "0.0.0.0/0:80", "[::/0]:443", "0.0.0.0:80", "127.0.0.1:80"),
+            *("*:443", "*.org:443", "a.*.org:443", "*.*.org:443", "*.1.2:443", "0.0.0.0/0:80", "[::/0]:443", "0.0.0.0:80", "127.0.0.1:80"),
             *("169.254.169.254:80", "[::1]:80", "[fe80::1]:80", "[::ffff:127.0.0.1]:80", "localhost:80"),
             *("8.0.0.0/8:443", "224.0.0.1:80", "a.example.org", "a.example.org:0", "a.example.org:65536"),
             *("a.example.org:*", "::1:80", "user@a.example.org:443", "a.example.org/x:443", "A.example.org:443"),

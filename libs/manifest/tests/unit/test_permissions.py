@@ -64,6 +64,7 @@ def test_a_new_version_that_asks_for_less_storage_needs_no_new_yes() -> None:
         ("[FD00::0001]:80", "fd00::1", 80),
         ("[fd00::/8]:80", "fd00::/8", 80),
         ("lan:1883", "lan", 1883),
+        ("*.example.org:443", "*.example.org", 443),
     ],
 )
 def test_destinations_are_read_in_one_spelling(text: str, host: str, port: int) -> None:
@@ -80,7 +81,24 @@ def test_no_text_makes_a_destination_with_a_wildcard_or_a_space(text: str) -> No
     except ValueError:
         return
 
-    assert not set(destination.host) & set("*@ \n\0\\")
+    assert not set(destination.host.removeprefix("*.")) & set("*@ \n\0\\")
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("api.example.org", True),
+        ("a.b.example.org", True),
+        ("example.org", False),
+        ("badexample.org", False),
+        ("api.example.org.evil.net", False),
+    ],
+)
+def test_a_wildcard_covers_what_is_below_its_name(host: str, expected: bool) -> None:
+    granted = Destination.parse("*.example.org:443")
+
+    assert granted.names(host) is expected
+    assert granted.reaches(Destination(host, 443)) is expected
 
 
 def test_a_permission_without_a_reason_is_refused() -> None:

@@ -62,14 +62,18 @@ def inside(part: Part, tag: int) -> list[Part]:
 def read(der: bytes) -> Certificate:
     """Raises: Unreadable."""
     try:
-        (whole,) = parts(der)
-        body = inside(inside(whole, SEQUENCE)[0], SEQUENCE)
-        if body[0].tag == VERSION:
-            body = body[1:]
-        _serial, _algorithm, issuer, validity, subject, _key, *rest = body
-        begins, ends = inside(validity, SEQUENCE)
+        return _read(der)
     except (ValueError, IndexError) as error:
         raise Unreadable(str(error)) from error
+
+
+def _read(der: bytes) -> Certificate:
+    (whole,) = parts(der)
+    body = inside(inside(whole, SEQUENCE)[0], SEQUENCE)
+    if body[0].tag == VERSION:
+        body = body[1:]
+    _serial, _algorithm, issuer, validity, subject, _key, *rest = body
+    begins, ends = inside(validity, SEQUENCE)
     return Certificate(
         subject=name(subject),
         issuer=name(issuer),

@@ -65,6 +65,24 @@ def test_a_name_is_reached_as_it_was_granted_and_in_no_other_spelling(
 
 
 @pytest.mark.parametrize(
+    ("authority", "leads_to", "expected"),
+    [
+        ("api.example.org:443", "93.184.215.14", "allowed"),
+        ("a.b.example.org:443", "93.184.215.14", "allowed"),
+        ("example.org:443", "93.184.215.14", "not_granted"),
+        ("badexample.org:443", "93.184.215.14", "not_granted"),
+        ("api.example.org:80", "93.184.215.14", "not_granted"),
+        ("api.example.org:443", "192.168.1.1", "bad_address"),
+        ("*.example.org:443", "93.184.215.14", "malformed"),
+    ],
+)
+def test_a_wildcard_is_every_name_below_it_and_no_address_inside(
+    authority: str, leads_to: str, expected: str
+) -> None:
+    assert verdict(rules("*.example.org:443"), authority, leads_to) == expected
+
+
+@pytest.mark.parametrize(
     "address",
     [
         "127.0.0.1",

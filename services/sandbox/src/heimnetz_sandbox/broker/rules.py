@@ -68,7 +68,7 @@ class Rules:
         """The grant that covers what is asked for. Raises: Refused."""
         on_port = [one for one in self.destinations if one.port == target.port]
         for one in on_port:
-            if one.host == target.host or _holds(one.network, target.address):
+            if one.names(target.host) or _holds(one.network, target.address):
                 return one
         for one in on_port:
             if one.is_lan:

@@ -43,7 +43,7 @@ class Grant:
         try:
             address = ipaddress.ip_address(host)
         except ValueError:
-            return self.destination.is_lan or self.destination.host == host
+            return self.destination.is_lan or self.destination.names(host)
         network = self.destination.network
         if network is None:
             return self.destination.is_lan and address.is_private
