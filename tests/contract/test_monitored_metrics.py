@@ -36,6 +36,10 @@ FOREIGN = {
 }
 
 
+_COMPUTING = ("measuring.py", "leveling.py")
+RECORD = re.compile(r"\b[a-z]+:[a-z0-9_:]+")
+
+
 def _declared() -> Iterator[str]:
     for module in MODULES:
         for value in vars(importlib.import_module(module)).values():
@@ -46,7 +50,8 @@ def _declared() -> Iterator[str]:
 
 def _computed() -> Iterator[str]:
     """The families that the monitor computes from its database are only in its source."""
-    source = (ROOT / "services/monitor/src/heimnetz_monitor/measuring.py").read_text("utf-8")
+    monitor = ROOT / "services/monitor/src/heimnetz_monitor"
+    source = "".join((monitor / name).read_text("utf-8") for name in _COMPUTING)
     for kind, name in re.findall(r'(\w+)MetricFamily\(\s*"(heimnetz_\w+)"', source):
         suffixes = {"Counter": ("_total",), "Gauge": ("",)}.get(kind, ("_bucket", "_count", "_sum"))
         yield from (name + suffix for suffix in suffixes)
@@ -56,12 +61,14 @@ def _named() -> Iterator[tuple[str, str]]:
     for path in sorted((ROOT / "deploy/prometheus/rules").glob("*.yml")):
         for group in yaml.safe_load(path.read_text("utf-8"))["groups"]:
             for rule in group["rules"]:
-                expr = re.sub(r"\b[a-z]+:[a-z0-9_:]+", "", rule["expr"])
+                expr = RECORD.sub("", rule["expr"])
                 yield from ((path.name, name) for name in METRIC.findall(expr))
     for path in sorted((ROOT / "deploy/grafana/dashboards").glob("*.json")):
         for panel in json.loads(path.read_text("utf-8"))["panels"]:
             for target in panel.get("targets", ()):
-                yield from ((path.name, name) for name in METRIC.findall(target["expr"]))
+                yield from (
+                    (path.name, name) for name in METRIC.findall(RECORD.sub("", target["expr"]))
+                )
 
 
 @pytest.mark.parametrize(("where", "name"), sorted(set(_named())))

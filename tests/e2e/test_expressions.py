@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(1200)]
 METRIC = re.compile(r"(?<![\w:])((?:heimnetz|alertmanager|prometheus|process)_[a-z0-9_]+)(?![\w:])")
 VARIABLES = {"$__rate_interval": "2m", "$plugin": ".+", "$service": ".+"}
 NO_CONNECTION = "the plugin of this test asks for no connection"
+NO_LEVEL = "the plugin of this test promises no service level"
 NO_ERROR = "a stack that is well answers nothing with 500"
 
 #: What may have no data where all is well, and why.
@@ -30,6 +31,10 @@ EMPTY = {
     "Log-ins by outcome": "the log-in may be older than the window",
     "Secrets masked in logs": "the plugin of this test has no secret",
     "service:heimnetz_http_errors:rate5m": NO_ERROR,
+    "heimnetz_monitor_level_burn_rate": NO_LEVEL,
+    "heimnetz_monitor_level_bad_runs": NO_LEVEL,
+    "Budget left by plugin": NO_LEVEL,
+    "Burn rate of plugins": NO_LEVEL,
     "heimnetz_monitor_leak": "it takes hours to tell a leak",
 }
 

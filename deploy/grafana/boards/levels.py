@@ -1,53 +1,36 @@
-"""Service levels of the platform: 99.9 % of the answers are no errors."""
+"""Service levels: what is left of the error budgets, and how fast they burn."""
 
 from boards.layer import GREEN, ORANGE, RED, Dashboard, Lines, Query, Row, Stat, Variable
 
-#: Share of the requests that may fail.
-_BUDGET = "0.001"
-_SERVICE = 'job="heimnetz", service=~"$service"'
-_WORK = f'{_SERVICE}, route!~"/healthz|/readyz|/metrics"'
-_REQUESTS = "heimnetz_http_requests_total"
-_SECONDS = "heimnetz_http_request_duration_seconds"
+_SERVICE = 'service=~"$service"'
+_BURN = "service:heimnetz_level_burn:ratio"
+_PLUGIN = 'job="heimnetz"'
+_BY_SERVICE = "{{service}} {{objective}}"
+_BY_PLUGIN = "{{plugin}} {{objective}}"
 
 
-def _errors(window: str, by: str = "") -> str:
-    """Share of the requests that failed; 0, not nothing, where none did."""
-    every = f"sum{by} (increase({_REQUESTS}{{{_WORK}}}[{window}]))"
-    failed = f'sum{by} (increase({_REQUESTS}{{{_WORK}, status=~"5.."}}[{window}]))'
-    return f"({failed} or 0 * {every}) / {every}"
+def _left(objective: str) -> str:
+    return f'1 - max({_BURN}30d{{{_SERVICE}, objective="{objective}"}})'
+
+
+def _glance(title: str, description: str, objective: str) -> Stat:
+    return Stat(
+        title=title,
+        description=f"What is left of the budget of 30 days for {description}, of the chosen "
+        "service that did worst; below 0 it is overspent.",
+        queries=[Query(expr=_left(objective))],
+        unit="percentunit",
+        width=8,
+        steps=((None, RED), (0, ORANGE), (0.25, GREEN)),
+    )
 
 
 _GLANCE = Row(
-    "In the last 24 hours, against 99.9 %",
+    "Error budget left of 30 days",
     (
-        Stat(
-            title="Answers that are no errors",
-            description="Share of the requests of the chosen services that were not answered with "
-            "a status of 500 or above; probes do not count.",
-            queries=[Query(expr=f"1 - {_errors('24h')}")],
-            unit="percentunit",
-            width=8,
-            steps=((None, RED), (0.999, GREEN)),
-        ),
-        Stat(
-            title="Error budget left",
-            description="What is left of one failed request in a thousand; below 0 it is spent.",
-            queries=[Query(expr=f"1 - {_errors('24h')} / {_BUDGET}")],
-            unit="percentunit",
-            width=8,
-            steps=((None, RED), (0, ORANGE), (0.25, GREEN)),
-        ),
-        Stat(
-            title="Time in which services were ready",
-            description="Share of the probes that found the chosen services ready, of the one that "
-            "did worst.",
-            queries=[
-                Query(expr=f"min(avg_over_time(heimnetz_monitor_service_up{{{_SERVICE}}}[24h]))")
-            ],
-            unit="percentunit",
-            width=8,
-            steps=((None, RED), (0.999, GREEN)),
-        ),
+        _glance("Availability", "one request in a thousand that fails", "availability"),
+        _glance("Latency", "one read in a hundred that takes over a second", "latency"),
+        _glance("Readiness", "43 minutes in which it cannot serve", "readiness"),
     ),
 )
 
@@ -56,44 +39,19 @@ _COURSE = Row(
     (
         Lines(
             title="Budget left by service",
-            description="What is left of one failed request in a thousand over the 24 hours before "
-            "each moment.",
-            queries=[
-                Query(
-                    expr=f"1 - {_errors('24h', ' by (service)')} / {_BUDGET}",
-                    legend="{{service}}",
-                )
-            ],
+            description="What is left of each budget over the 30 days before each moment.",
+            queries=[Query(expr=f"1 - {_BURN}30d{{{_SERVICE}}}", legend=_BY_SERVICE)],
             unit="percentunit",
             width=12,
         ),
         Lines(
             title="Burn rate",
-            description="How many times faster than allowed the budget goes: at 1 it lasts just as "
-            "long as it should, at 14.4 a month's is gone in two days.",
-            queries=[
-                Query(
-                    expr=f"{_errors('$__rate_interval', ' by (service)')} / {_BUDGET}",
-                    legend="{{service}}",
-                )
-            ],
+            description="How many times faster than allowed the budget goes, over an hour: at 1 it "
+            "lasts just as long as it should, at 14.4 a month's is gone in two days.",
+            queries=[Query(expr=f"{_BURN}1h{{{_SERVICE}}}", legend=_BY_SERVICE)],
             unit="short",
             width=12,
             steps=((None, GREEN), (1, ORANGE), (14.4, RED)),
-        ),
-        Lines(
-            title="Ready by service",
-            description="Share of the probes over the 24 hours before each moment that found the "
-            "service ready.",
-            queries=[
-                Query(
-                    expr="min by (service) (avg_over_time(heimnetz_monitor_service_up"
-                    f"{{{_SERVICE}}}[24h]))",
-                    legend="{{service}}",
-                )
-            ],
-            unit="percentunit",
-            width=12,
         ),
         Lines(
             title="Duration of 99 in 100 answers",
@@ -101,12 +59,48 @@ _COURSE = Row(
             queries=[
                 Query(
                     expr="histogram_quantile(0.99, sum by (le, service) (rate("
-                    f"{_SECONDS}_bucket{{{_WORK}}}[$__rate_interval])))",
+                    'heimnetz_http_request_duration_seconds_bucket{job="heimnetz", '
+                    f'{_SERVICE}, route!~"/healthz|/readyz|/metrics"}}[$__rate_interval])))',
                     legend="{{service}}",
                 )
             ],
             unit="s",
+            width=24,
+        ),
+    ),
+)
+
+_PLUGINS = Row(
+    "Plugins that promise a service level",
+    (
+        Lines(
+            title="Budget left by plugin",
+            description="What is left of what each plugin's manifest allows to go wrong in 30 "
+            "days; below 0 it is overspent.",
+            queries=[
+                Query(
+                    expr="min by (plugin, objective) "
+                    f"(heimnetz_monitor_level_budget_left_ratio{{{_PLUGIN}}})",
+                    legend=_BY_PLUGIN,
+                )
+            ],
+            unit="percentunit",
             width=12,
+        ),
+        Lines(
+            title="Burn rate of plugins",
+            description="How many times faster than allowed each plugin's budget went within an "
+            "hour.",
+            queries=[
+                Query(
+                    expr="max by (plugin, objective) "
+                    f'(heimnetz_monitor_level_burn_rate{{{_PLUGIN}, window="1h"}})',
+                    legend=_BY_PLUGIN,
+                )
+            ],
+            unit="short",
+            width=12,
+            steps=((None, GREEN), (1, ORANGE), (14.4, RED)),
         ),
     ),
 )
@@ -114,7 +108,8 @@ _COURSE = Row(
 DASHBOARD = Dashboard(
     uid="heimnetz-levels",
     title="Heimnetz: Service levels",
-    description="How well the platform keeps to 99.9 %, and what is left of its error budget.",
+    description="How well services and plugins keep to their objectives, and what is left of "
+    "their error budgets.",
     variables=(
         Variable(
             name="service", label="Service", query='label_values(up{job="heimnetz"}, service)'
@@ -124,5 +119,5 @@ DASHBOARD = Dashboard(
         ("Home", "/grafana/d/heimnetz-home"),
         ("Platform", "/grafana/d/heimnetz-platform"),
     ),
-    rows=(_GLANCE, _COURSE),
+    rows=(_GLANCE, _COURSE, _PLUGINS),
 )

@@ -14,18 +14,20 @@ from heimnetz_monitor import (
     accounting,
     keeping,
     leaking,
+    leveling,
     measuring,
     metrics,
     probing,
     reconciling,
     sampling,
 )
-from heimnetz_monitor.api import alerts, status
+from heimnetz_monitor.api import alerts, levels, status
 from heimnetz_monitor.consumers import SUBSCRIPTIONS
 from heimnetz_monitor.model import Sample
 from heimnetz_monitor.settings import MonitorSettings
 
 MEASURE_SECONDS = 2.0
+LEVELS_SECONDS = 10.0
 PURGE_SECONDS = 3600.0
 #: Alertmanager's own bound is 1 MiB of labels and annotations in a hundred alerts.
 MAX_BODY_BYTES = 1024 * 1024
@@ -48,6 +50,8 @@ def create(settings: MonitorSettings) -> FastAPI:
     alertmanager = service.client("alertmanager", settings.alertmanager_url)
     reconciler = reconciling.Reconciler(database, alertmanager)
     watch = leaking.Watch(database, settings.sample_seconds)
+    prometheus = service.client("prometheus", settings.prometheus_url)
+    service_levels = leveling.Levels(database, prometheus)
     accounts = accounting.Accounts(database, settings.sample_seconds)
 
     async def observe(samples: Sequence[Sample]) -> None:
@@ -72,6 +76,7 @@ def create(settings: MonitorSettings) -> FastAPI:
             ),
         ),
         _every(settings.sample_seconds, accounts.refresh),
+        _every(LEVELS_SECONDS, service_levels.refresh),
         _every(settings.reconcile_seconds, reconciler.reconcile),
         _every(
             PURGE_SECONDS,
@@ -80,7 +85,11 @@ def create(settings: MonitorSettings) -> FastAPI:
     ]
     return create_app(
         service,
-        [alerts.routes(database, token), status.routes(database, prober, watch, accounts)],
+        [
+            alerts.routes(database, token),
+            status.routes(database, prober, watch, accounts),
+            levels.routes(service_levels),
+        ],
         title="Heimnetz monitor",
         max_body_bytes=MAX_BODY_BYTES,
     )

@@ -8,6 +8,7 @@ from heimnetz_common.consuming import Effect, Subscription
 from heimnetz_common.database import Connection
 from heimnetz_common.events import Event, EventData
 from heimnetz_monitor import recording
+from heimnetz_monitor.levels import Promise
 from heimnetz_monitor.model import FinishedRun, Outcome, StartedRun
 
 # Both become labels of metrics.
@@ -45,6 +46,13 @@ class Limits(BaseModel):
     memory_bytes: int | None = Field(default=None, gt=0, lt=2**63)
 
 
+class ServiceLevel(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    availability: float | None = Field(default=None, gt=0, lt=1)
+    latency_seconds: float | None = Field(default=None, gt=0, le=3600)
+
+
 class InstallationChanged(EventData):
     name: ClassVar[str] = "installation.changed.v1"
 
@@ -52,6 +60,7 @@ class InstallationChanged(EventData):
     version: Text
     limits: Limits = Limits()
     revision: Revision
+    service_level: ServiceLevel | None = None
 
 
 class InstallationRemoved(EventData):
@@ -98,11 +107,18 @@ async def on_run_finished(event: Event[RunFinished]) -> Effect:
 
 
 async def on_installation_changed(event: Event[InstallationChanged]) -> Effect:
-    data = event.data
+    data, level = event.data, event.data.service_level
+    promise = None
+    if level is not None and (level.availability or level.latency_seconds):
+        promise = Promise(
+            availability=level.availability,
+            latency_seconds=level.latency_seconds,
+            since=event.time,
+        )
 
     async def effect(connection: Connection) -> None:
         await recording.record_installation(
-            connection, data.plugin, data.version, data.limits.memory_bytes, data.revision
+            connection, data.plugin, data.version, data.limits.memory_bytes, data.revision, promise
         )
 
     return effect

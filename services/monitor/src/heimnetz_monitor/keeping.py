@@ -5,6 +5,7 @@ from datetime import timedelta
 from heimnetz_common.database import Database
 from heimnetz_common.logs import get_logger
 from heimnetz_monitor import store
+from heimnetz_monitor.levels import KEPT
 
 log = get_logger(__name__)
 
@@ -16,5 +17,8 @@ async def purge(database: Database, history: timedelta, samples: timedelta) -> N
             "runs": await store.purge_runs(connection, history),
             "alerts": await store.purge_alerts(connection, history),
             "samples": await store.purge_samples(connection, samples),
+            "tallies": sum(
+                [await store.purge_tallies(connection, grain, age) for grain, age in KEPT.items()]
+            ),
         }
     log.info("purged", **gone)

@@ -52,6 +52,9 @@ class Published(Collector):
 
 FROM_DATABASE = Published()
 REGISTRY.register(FROM_DATABASE)
+#: Service levels of plugins.
+LEVELS = Published()
+REGISTRY.register(LEVELS)
 
 LEAKING = Gauge(
     "heimnetz_monitor_leak",

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from heimnetz_common.database import Connection
 from heimnetz_monitor import store
+from heimnetz_monitor.levels import Promise
 from heimnetz_monitor.model import Fault, FinishedRun, Sample, SampleKind, StartedRun, bound_of
 
 
@@ -18,6 +19,7 @@ async def record_end(connection: Connection, run: FinishedRun) -> None:
     if not await store.finish_run(connection, run):
         return
     await store.count_run(connection, run)
+    await store.tally_run(connection, run)
     await store.count_duration(connection, run.plugin, bound_of(run.duration_seconds))
     if run.outcome.fault is Fault.PLUGIN:
         await store.count_failure(connection, run.plugin, run.trigger)
@@ -39,10 +41,16 @@ async def record_installation(
     version: str,
     memory_limit_bytes: int | None,
     revision: int,
+    promise: Promise | None = None,
 ) -> None:
-    """Another version or configuration gets a fresh start: its failures are counted anew."""
+    """Another version or configuration gets a fresh start: its failures are counted anew.
+
+    The error budget is not: only one who promises something else begins with a whole one.
+    """
     if await store.put_plugin(connection, plugin, version, memory_limit_bytes, revision):
         await store.clear_failures(connection, plugin)
+        if await store.put_promise(connection, plugin, promise):
+            await store.clear_tallies(connection, plugin)
 
 
 async def record_removal(connection: Connection, plugin: str, revision: int, at: datetime) -> None:

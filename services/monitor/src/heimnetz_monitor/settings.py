@@ -31,6 +31,9 @@ class MonitorSettings(ServiceSettings):
     alertmanager_url: str = Field(
         default="https://alertmanager:9093/alertmanager", description="base URL of Alertmanager"
     )
+    prometheus_url: str = Field(
+        default="https://prometheus:9090/prometheus", description="base URL of Prometheus"
+    )
     reconcile_seconds: float = Field(
         default=90, gt=0, le=3600, description="pause between two looks at what Alertmanager knows"
     )

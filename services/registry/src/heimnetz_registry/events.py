@@ -95,6 +95,15 @@ class Limits(BaseModel):
     output_inodes: int
 
 
+class ServiceLevel(BaseModel):
+    """What the manifest promises: a share of runs that end ok, seconds for 99 of 100 answers."""
+
+    model_config = ConfigDict(frozen=True)
+
+    availability: float | None = None
+    latency_seconds: float | None = None
+
+
 class InstallationChanged(EventData):
     """A version was put to use, or its grants, triggers or configuration changed.
 
@@ -110,6 +119,7 @@ class InstallationChanged(EventData):
     triggers: dict[str, Any]
     limits: Limits
     revision: int
+    service_level: ServiceLevel | None = None
 
 
 class InstallationRemoved(EventData):

@@ -59,11 +59,11 @@ async def place(
         version=installation.version,
         reason="granted: " + (", ".join(installation.grants) or "nothing") + note,
     )
-    await announce(connection, installation)
+    await announce(connection, installation, placement.manifest)
     return installation
 
 
-async def announce(connection: Connection, installation: Installation) -> None:
+async def announce(connection: Connection, installation: Installation, manifest: Manifest) -> None:
     await outbox.append(
         connection,
         events.InstallationChanged(
@@ -74,7 +74,18 @@ async def announce(connection: Connection, installation: Installation) -> None:
             triggers=installation.triggers,
             limits=events.Limits.model_validate(installation.limits),
             revision=installation.revision,
+            service_level=_level(manifest),
         ),
         service=events.SERVICE,
         subject=installation.plugin,
+    )
+
+
+def _level(manifest: Manifest) -> events.ServiceLevel | None:
+    level = manifest.service_level
+    if level is None:
+        return None
+    return events.ServiceLevel(
+        availability=float(level.availability) if level.availability is not None else None,
+        latency_seconds=level.latency_seconds,
     )

@@ -186,6 +186,56 @@ def _top_row(entry: "Mapping[str, Any]", leak: "Mapping[str, Any]") -> list[obje
     ]
 
 
+def levels(as_json: Json = False) -> None:
+    """Show what is promised, what was kept, and what is left of the error budgets.
+
+    Exit code 1 where a budget is spent, or the services' levels are not known.
+    """
+    with open_client() as client:
+        found = client.monitor.get_service_levels()
+    if as_json:
+        show_json(found.document)
+    else:
+        _show_levels(found.items)
+        if found.missing:
+            show(f"\nof the services nothing is known: {found.missing}")
+    spent = any((_number(entry.get("budget_left")) or 0) <= 0 for entry in found.items)
+    if spent or found.missing:
+        raise typer.Exit(Exit.BAD_OUTCOME)
+
+
+def _show_levels(items: "Sequence[Mapping[str, Any]]") -> None:
+    if not items:
+        show("nothing is promised")
+        return
+    show_table(
+        ["about", "name", "objective", "target", "achieved", "budget left", "burn rate", "since"],
+        [
+            [
+                entry.get("kind"),
+                entry.get("subject"),
+                _objective(entry),
+                _share(entry.get("target")),
+                _share(entry.get("achieved")) or "no data",
+                _share(entry.get("budget_left"), 0),
+                "" if (burn := _number(entry.get("burn_rate"))) is None else f"{burn:.1f}",
+                _moment(entry, "since"),
+            ]
+            for entry in items
+        ],
+    )
+
+
+def _objective(entry: "Mapping[str, Any]") -> str:
+    limit = _number(entry.get("limit_seconds"))
+    return f"{entry.get('objective')}" + ("" if limit is None else f" within {limit:g} s")
+
+
+def _share(value: object, digits: int = 2) -> str:
+    share = _number(value)
+    return "" if share is None else f"{100 * share:.{digits}f} %"
+
+
 def _number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
@@ -230,4 +280,5 @@ def add_to(app: typer.Typer) -> None:
     app.command(epilog=example("heimnetz services"))(services)
     app.command(epilog=example("heimnetz restart link-shortener"))(restart)
     app.command(epilog=example("heimnetz alerts --state firing --json"))(alerts)
+    app.command(epilog=example("heimnetz levels", "heimnetz levels --json"))(levels)
     app.command(epilog=example("heimnetz top", "heimnetz top --json"))(top)

@@ -238,6 +238,14 @@ class Services(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ServiceLevels(Model):
+    at: datetime | None = None
+    period_days: int = 0
+    items: tuple[Mapping[str, Any], ...] = ()
+    missing: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trace(Model):
     trace_id: str
     entries: tuple[Mapping[str, Any], ...] = ()

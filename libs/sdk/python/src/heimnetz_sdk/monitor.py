@@ -1,7 +1,7 @@
 """Is it healthy?"""
 
 from heimnetz_sdk._transport import Transport
-from heimnetz_sdk.models import Alert, Page, Status, Top, decode, decode_page
+from heimnetz_sdk.models import Alert, Page, ServiceLevels, Status, Top, decode, decode_page
 
 BASE = "/api/monitor/v1"
 
@@ -15,6 +15,10 @@ class Monitor:
 
     def get_top(self) -> Top:
         return decode(Top, self._transport.request("GET", f"{BASE}/top").json())
+
+    def get_service_levels(self) -> ServiceLevels:
+        answer = self._transport.request("GET", f"{BASE}/service-levels")
+        return decode(ServiceLevels, answer.json())
 
     def list_alerts(self, state: str | None = None, *, limit: int = 50) -> Page[Alert]:
         query = {"state": state, "limit": limit}

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from heimnetz_monitor.levels import Aim, Subject
 from heimnetz_monitor.model import AlertStatus, Outcome
 
 
@@ -135,3 +136,30 @@ class LeakShown(BaseModel):
 
 class Leaks(BaseModel):
     items: list[LeakShown]
+
+
+class LevelShown(BaseModel):
+    """Shares are of 1; `achieved` is None where nothing has happened yet.
+
+    `budget_left` is 1 where nothing went wrong and below 0 where the budget is overspent;
+    `burn_rate` is that of the last hour, 1 being just as fast as allowed.
+    """
+
+    kind: Subject
+    subject: str
+    objective: Aim
+    target: float
+    limit_seconds: float | None
+    achieved: float | None
+    budget_left: float
+    burn_rate: float
+    since: datetime | None
+
+
+class ServiceLevels(BaseModel):
+    """`missing` says why the services' levels are not among the items."""
+
+    at: datetime
+    period_days: int
+    items: list[LevelShown]
+    missing: str | None

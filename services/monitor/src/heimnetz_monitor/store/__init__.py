@@ -9,6 +9,13 @@ from heimnetz_monitor.store.alerts import (
     raise_alert,
     resolve_alert,
 )
+from heimnetz_monitor.store.levels import (
+    clear_tallies,
+    list_tallies,
+    purge_tallies,
+    put_promise,
+    tally_run,
+)
 from heimnetz_monitor.store.runs import (
     add_samples,
     clear_failures,
@@ -34,6 +41,7 @@ __all__ = [
     "add_samples",
     "beat",
     "clear_failures",
+    "clear_tallies",
     "count_duration",
     "count_failure",
     "count_firing",
@@ -47,13 +55,17 @@ __all__ = [
     "list_run_peaks",
     "list_run_totals",
     "list_samples",
+    "list_tallies",
     "meet_plugin",
     "purge_alerts",
     "purge_runs",
     "purge_samples",
+    "purge_tallies",
     "put_plugin",
+    "put_promise",
     "raise_alert",
     "remove_plugin",
     "resolve_alert",
     "start_run",
+    "tally_run",
 ]
