@@ -17,7 +17,7 @@ from heimnetz_common.auth import ROLES, Rule
 from heimnetz_common.errors import HeimnetzError
 from heimnetz_common.events import EventData
 from heimnetz_common.settings import ServiceSettings
-from heimnetz_registry.model import DECIDERS, KEY_STATES, STATES, TRANSITIONS
+from heimnetz_registry.model import DECIDERS, KEY_STATES, STATES, TRANSITIONS, UPDATE_POLICIES
 from heimnetz_sandbox.model import OUTCOMES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -150,12 +150,15 @@ def states() -> str:
     ]
     outcomes = [(f"`{outcome}`", meaning) for outcome, meaning in OUTCOMES.items()]
     key_states = [(f"`{state}`", meaning) for state, meaning in KEY_STATES.items()]
+    policies = [(f"`{policy}`", meaning) for policy, meaning in UPDATE_POLICIES.items()]
     return (
         "# States and outcomes\n\n## States of a version\n\nThe audit or a person brings a version "
         "into another state; every transition is kept with its reason (`heimnetz trail`).\n\n"
         f"{_table(('state', 'meaning', 'becomes (by)', 'who may bring it there'), rows)}"
         "\n## States of a signing key\n\nA key that was rotated or revoked never becomes active "
         f"again.\n\n{_table(('state', 'meaning'), key_states)}"
+        "\n## Update policies of an installation\n\nSet by `heimnetz update PLUGIN --policy …`.\n\n"
+        f"{_table(('policy', 'meaning'), policies)}"
         "\n## Outcomes of a run\n\nA run has exactly one, which never changes; its reason says "
         f"more.\n\n{_table(('outcome', 'meaning'), outcomes)}"
     )

@@ -59,10 +59,12 @@ PARTIES = (
         makes=("encryption.key", "setup-token"),
         publishes=(
             "heimnetz.version.submitted.v1",
+            "heimnetz.installation.policy_changed.v1",
             "heimnetz.key.*.v1",
             *(f"heimnetz.{event}" for event in (*_DECISIONS, *_ENDS, *_INSTALLATIONS)),
         ),
-        consumes=("version.audited.v1", "behaviour.observed.v1"),
+        # Its own approvals too: an update may follow from one.
+        consumes=("version.audited.v1", "behaviour.observed.v1", "version.approved.v1"),
     ),
     Party(
         "auditor",

@@ -19,19 +19,20 @@ from heimnetz_registry.api import (
     keys,
     plugins,
     publications,
-    rollbacks,
     trail,
+    updates,
 )
 from heimnetz_registry.api.dependencies import Rooms
 from heimnetz_registry.artifacts import Artifacts
 from heimnetz_registry.chaining import Chain
-from heimnetz_registry.consumers import SUBSCRIPTIONS
+from heimnetz_registry.consumers import subscriptions
 from heimnetz_registry.deciding import Decider
 from heimnetz_registry.enrolling import Enroller
 from heimnetz_registry.installing import Installer
 from heimnetz_registry.publishing import Publisher
 from heimnetz_registry.reverting import Reverter
 from heimnetz_registry.settings import RegistrySettings
+from heimnetz_registry.updating import Updater
 
 SERVICES = ("registry", "auditor", "sandbox", "monitor", "docs-gen")
 # Above the packages' own cap, so that what is a little too large gets the clearer answer.
@@ -43,7 +44,6 @@ log = get_logger(__name__)
 def create(settings: RegistrySettings, reached: Callable[[str], None] | None = None) -> FastAPI:
     """`reached` is told each step of a publication; only tests pass one."""
     service = Service.from_settings(settings)
-    service.subscribe(*SUBSCRIPTIONS)
     database = service.opened_database
     artifacts = Artifacts(settings.artifacts_dir)
     publisher = (
@@ -52,6 +52,8 @@ def create(settings: RegistrySettings, reached: Callable[[str], None] | None = N
         else Publisher(database, artifacts, unsigned=settings.unsigned)
     )
     installer = Installer(database, _sealer(settings))
+    updater = Updater(database, installer)
+    service.subscribe(*subscriptions(updater.take))
     chain = Chain(database, settings.artifacts_dir)
     rooms = Rooms(
         database=database,
@@ -60,6 +62,7 @@ def create(settings: RegistrySettings, reached: Callable[[str], None] | None = N
         decider=Decider(database, artifacts),
         installer=installer,
         reverter=Reverter(database),
+        updater=updater,
         doorkeeper=Doorkeeper(
             database,
             setup_token=settings.secret("setup-token"),
@@ -87,7 +90,7 @@ def create(settings: RegistrySettings, reached: Callable[[str], None] | None = N
                 plugins,
                 publications,
                 installations,
-                rollbacks,
+                updates,
                 grants,
                 keys,
                 trail,

@@ -1,12 +1,17 @@
-"""What the registry does when others announce something."""
+"""What the registry does when something is announced, by others or by itself."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 from heimnetz_common.consuming import Effect, Subscription
 from heimnetz_common.database import Connection
 from heimnetz_common.events import Event
 from heimnetz_registry import deciding
-from heimnetz_registry.events import BehaviourObserved, VersionAudited
+from heimnetz_registry.events import ApprovalHeard, BehaviourObserved, VersionAudited
 from heimnetz_registry.metrics import TRANSITIONS
 from heimnetz_registry.store import trail
+
+Take: TypeAlias = Callable[[Connection, str, str], Awaitable[None]]
 
 
 async def on_version_audited(event: Event[VersionAudited]) -> Effect:
@@ -33,7 +38,15 @@ async def on_behaviour_observed(event: Event[BehaviourObserved]) -> Effect | Non
     )
 
 
-SUBSCRIPTIONS = (
-    Subscription(VersionAudited, on_version_audited),
-    Subscription(BehaviourObserved, on_behaviour_observed),
-)
+def subscriptions(take: Take) -> tuple[Subscription, ...]:
+    """`take` puts an approved version to use where that was wished for."""
+
+    async def on_version_approved(event: Event[ApprovalHeard]) -> Effect:
+        heard = event.data
+        return lambda connection: take(connection, heard.plugin, heard.version)
+
+    return (
+        Subscription(VersionAudited, on_version_audited),
+        Subscription(BehaviourObserved, on_behaviour_observed),
+        Subscription(ApprovalHeard, on_version_approved),
+    )

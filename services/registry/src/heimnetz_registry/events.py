@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from heimnetz_common.events import EventData
-from heimnetz_registry.model import State
+from heimnetz_registry.model import State, UpdatePolicy
 
 SERVICE = "registry"
 
@@ -131,6 +131,15 @@ class InstallationRemoved(EventData):
     revision: int
 
 
+class InstallationPolicyChanged(EventData):
+    """From now on newer versions are put to use by a person, or by the registry."""
+
+    name: ClassVar[str] = "installation.policy_changed.v1"
+
+    plugin: str
+    update_policy: UpdatePolicy
+
+
 class KeyRegistered(EventData):
     """A publisher has a new key to sign with."""
 
@@ -175,10 +184,20 @@ ALL: tuple[type[EventData], ...] = (
     *BY_STATE.values(),
     InstallationChanged,
     InstallationRemoved,
+    InstallationPolicyChanged,
     KeyRegistered,
     KeyRotated,
     KeyRevoked,
 )
+
+
+class ApprovalHeard(EventData):
+    """What the registry reads of its own announcement: an update may follow."""
+
+    name: ClassVar[str] = "version.approved.v1"
+
+    plugin: str
+    version: str
 
 
 class BehaviourObserved(EventData):

@@ -62,27 +62,34 @@ class Installer:
         refusals `grant-not-asked` and `configuration-invalid`.
         """
         async with self._database.transaction() as connection:
-            await versions.lock_plugin(connection, plugin)
-            version = await versions.lock_version(connection, plugin, wish.version)
-            if version.state not in INSTALLABLE or version.manifest is None:
-                raise NotInstallable(plugin, wish.version, version.state.value)
-            before = await installations.find_installation(connection, plugin)
-            if before is not None:
-                _check_order(before, wish)
-            # What is installed already may still be granted less, or configured.
-            if before is None or before.version != version.version:
-                _check_signature(version, wish, actor)
-            manifest = Manifest.model_validate(version.manifest)
-            grants = _grants(manifest, wish.grants)
-            shown, secrets = await self._configure(connection, plugin, manifest, wish)
-            is_revoked = version.signature is not None and not version.signature.is_good
-            installation = await place(
-                connection,
-                Placement(version, manifest, grants.sorted(), shown, secrets),
-                actor,
-                before=before,
-                note="; its signing key was revoked" if is_revoked else "",
-            )
+            return await self.install_within(connection, plugin, wish, actor)
+
+    async def install_within(
+        self, connection: Connection, plugin: str, wish: Wish, actor: Actor, *, note: str = ""
+    ) -> tuple[Installation, bool]:
+        """As `install`, in the caller's transaction; `note` goes into the trail."""
+        await versions.lock_plugin(connection, plugin)
+        version = await versions.lock_version(connection, plugin, wish.version)
+        if version.state not in INSTALLABLE or version.manifest is None:
+            raise NotInstallable(plugin, wish.version, version.state.value)
+        before = await installations.find_installation(connection, plugin)
+        if before is not None:
+            _check_order(before, wish)
+        # What is installed already may still be granted less, or configured.
+        if before is None or before.version != version.version:
+            _check_signature(version, wish, actor)
+        manifest = Manifest.model_validate(version.manifest)
+        grants = _grants(manifest, wish.grants)
+        shown, secrets = await self._configure(connection, plugin, manifest, wish)
+        if version.signature is not None and not version.signature.is_good:
+            note += "; its signing key was revoked"
+        installation = await place(
+            connection,
+            Placement(version, manifest, grants.sorted(), shown, secrets),
+            actor,
+            before=before,
+            note=note,
+        )
         return installation, before is None
 
     async def _configure(

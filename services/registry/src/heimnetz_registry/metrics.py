@@ -25,6 +25,11 @@ TRAIL_INTACT = Gauge(
     "Whether the trail was as it was written when it was last looked at.",
 )
 TRAIL_LENGTH = Gauge("heimnetz_registry_trail_entries", "Entries of the trail that are linked.")
+UPDATES = Counter(
+    "heimnetz_registry_updates_total",
+    "Newer versions of plugins that update by themselves, by outcome: taken, waits.",
+    ["outcome"],
+)
 LOGINS = Counter(
     "heimnetz_registry_logins_total", "Log-ins by outcome: ok, refused, limited.", ["outcome"]
 )

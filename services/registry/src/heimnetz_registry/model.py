@@ -201,6 +201,18 @@ class Submission:
     manifest: dict[str, Any]
 
 
+class UpdatePolicy(StrEnum):
+    MANUAL = "manual"
+    SAFE = "safe"
+
+
+UPDATE_POLICIES: dict[UpdatePolicy, str] = {
+    UpdatePolicy.MANUAL: "A person puts a newer version to use.",
+    UpdatePolicy.SAFE: "A newer version is put to use when it is approved, if it asks for nothing "
+    "more and its grade is not worse; any other waits for a person, and the trail says why.",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Installation:
     """A version put to use; `configuration` shows secrets as `***`."""
@@ -215,6 +227,7 @@ class Installation:
     installed_at: datetime
     installed_by: str
     revision: int
+    update_policy: UpdatePolicy
 
 
 @dataclass(frozen=True, slots=True)

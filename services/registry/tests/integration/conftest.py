@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 from httpx import AsyncClient, Response
 
+from heimnetz_common.consuming import Consumers
 from heimnetz_common.testing import KeyRing, fresh_database_url, running
 from heimnetz_manifest.packing import pack_files
 from heimnetz_registry.app import create
@@ -151,38 +152,53 @@ async def database(app: FastAPI, client: AsyncClient) -> Any:
 
 
 @pytest.fixture
-def audit(database: Any) -> Callable[..., Any]:
-    """Deliver an audit's announcement as the stream would."""
+def deliver(app: FastAPI, database: Any) -> Callable[..., Any]:
+    """Hand the registry an event as the stream would."""
     from datetime import UTC, datetime
     from uuid import uuid4
 
     import orjson
 
-    from heimnetz_common.consuming import Consumers
-    from heimnetz_registry.consumers import SUBSCRIPTIONS
-
-    consumers = Consumers(database, None, "registry", SUBSCRIPTIONS)  # type: ignore[arg-type]
-
-    async def deliver(verdict: str, *, sha256: str, at: Any = None, **data: Any) -> str:
-        event_id = data.pop("event_id", None) or str(uuid4())
+    async def hand_over(
+        name: str, data: dict[str, Any], *, by: str, at: Any = None, event_id: str | None = None
+    ) -> str:
         document = {
             "specversion": "1.0",
-            "id": event_id,
-            "source": "/heimnetz/auditor",
-            "type": "heimnetz.version.audited.v1",
+            "id": event_id or str(uuid4()),
+            "source": f"/heimnetz/{by}",
+            "type": f"heimnetz.{name}",
             "subject": "x",
             "time": (at or datetime.now(UTC)).isoformat(),
-            "data": {
-                "plugin": "energy-report",
-                "version": "1.0.0",
-                "sha256": sha256,
-                "score": 90,
-                "grade": "A",
-                "verdict": verdict,
-                "reasons": ["because"],
-                **data,
-            },
+            "data": data,
         }
-        return await consumers.deliver(SUBSCRIPTIONS[0], orjson.dumps(document), 5)
+        subscriptions = app.state.service.subscriptions
+        (wanted,) = (one for one in subscriptions if one.data_type.name == name)
+        consumers = Consumers(database, None, "registry", subscriptions)  # type: ignore[arg-type]
+        return await consumers.deliver(wanted, orjson.dumps(document), 5)
 
-    return deliver
+    return hand_over
+
+
+@pytest.fixture
+def audit(deliver: Callable[..., Any]) -> Callable[..., Any]:
+    """An audit's announcement."""
+
+    async def announce(
+        verdict: str, *, sha256: str, at: Any = None, event_id: str | None = None, **more: Any
+    ) -> str:
+        data = {
+            "plugin": "energy-report",
+            "version": "1.0.0",
+            "sha256": sha256,
+            "score": 90,
+            "grade": "A",
+            "verdict": verdict,
+            "reasons": ["because"],
+            **more,
+        }
+        outcome: str = await deliver(
+            "version.audited.v1", data, by="auditor", at=at, event_id=event_id
+        )
+        return outcome
+
+    return announce

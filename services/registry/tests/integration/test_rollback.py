@@ -105,24 +105,6 @@ async def test_a_second_rollback_undoes_the_first_with_what_was_configured_last(
 
 
 @pytest.mark.usefixtures("updated")
-async def test_secrets_come_back_while_their_key_is_away(
-    settings: Any, role: Any, revealed: Any
-) -> None:
-    from heimnetz_common.testing import running
-    from heimnetz_registry.app import create
-
-    key = settings.secrets_dir / "encryption.key"
-    text = key.read_text()
-    key.unlink()
-    async with running(create(settings)) as without_key:
-        done = await without_key.post(ROLLBACK, headers=role("operator"))
-    key.write_text(text)
-
-    assert done.status_code == 200, done.text
-    assert (await revealed())["password"] == "first"
-
-
-@pytest.mark.usefixtures("updated")
 async def test_a_rollback_is_told_to_the_trail_and_announced(
     client: AsyncClient, role: Any, database: Any, roll_back: Any
 ) -> None:

@@ -193,6 +193,7 @@ def installed(
             "plugin": f"{found.plugin} {found.version}",
             "installed": f"{when(found.installed_at)} by {found.installed_by}",
             "sha256": found.sha256,
+            "updates": found.update_policy,
         }
     )
     show("\ngranted:")

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from heimnetz_cli.commands.catalogue import find_version, outlook
 from heimnetz_cli.commands.options import Json, Plugin, PluginAtVersion, example
 from heimnetz_cli.commands.owning import permissions_of
-from heimnetz_cli.exits import Exit
+from heimnetz_cli.exits import Exit, Failure
 from heimnetz_cli.output import note, show, show_json
 from heimnetz_cli.session import open_client
 
@@ -21,6 +22,17 @@ OUTCOMES = {
     "possible": "not done",
     "waits": "not done, it waits for a yes (--yes)",
     "updated": "done",
+}
+
+
+class UpdatePolicy(StrEnum):
+    MANUAL = "manual"
+    SAFE = "safe"
+
+
+POLICIES = {
+    UpdatePolicy.MANUAL: "newer versions wait for you",
+    UpdatePolicy.SAFE: "newer versions that ask for nothing more are put to use by themselves",
 }
 
 
@@ -42,15 +54,28 @@ def update(
         bool, typer.Option("--yes", "-y", help="Grant what it asks for beyond what it had.")
     ] = False,
     is_dry: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
+    policy: Annotated[
+        UpdatePolicy | None,
+        typer.Option(help="From now on, and nothing else now: manual, or safe (by itself)."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Put the newest approved version of an installed plugin to use.
 
     One that asks for more waits for a yes: exit code 1. What was refused before stays refused, and
     the configuration stays.
+
+    With --policy safe a version that is approved from now on is put to use by itself, if it asks
+    for nothing more and its grade is not worse; any other waits, and `heimnetz trail PLUGIN` says
+    why.
     """
     from heimnetz_manifest import Version as SemVer
 
+    if policy is not None:
+        if "@" in plugin or is_agreed or is_dry:
+            raise Failure("--policy is for the plugin from now on; it goes alone")
+        _choose(plugin, policy, as_json=as_json)
+        return
     with open_client() as client:
         before = client.registry.get_installation(plugin.partition("@")[0])
         version = find_version(client, plugin)
@@ -101,6 +126,17 @@ def _agrees(step: Step, *, is_agreed: bool) -> bool:
     return typer.confirm("grant that?", default=False, err=True)
 
 
+def _choose(plugin: str, policy: UpdatePolicy, *, as_json: bool) -> None:
+    with open_client() as client:
+        done = client.registry.set_update_policy(plugin, policy.value)
+    if as_json:
+        show_json(done.document)
+        return
+    show(f"{done.plugin} {done.version}: {POLICIES[policy]}")
+    if policy is UpdatePolicy.SAFE:
+        note(f"what is approved already is put to use by: heimnetz update {done.plugin}")
+
+
 def rollback(
     plugin: Plugin,
     is_dry: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
@@ -132,7 +168,11 @@ def _tell(found: "Rollback", *, as_json: bool) -> None:
 
 
 def add_to(app: typer.Typer) -> None:
-    app.command(epilog=example("heimnetz update energy-report", "heimnetz update p@1.2.0 --yes"))(
-        update
-    )
+    app.command(
+        epilog=example(
+            "heimnetz update energy-report",
+            "heimnetz update energy-report@1.2.0 --yes",
+            "heimnetz update energy-report --policy safe",
+        )
+    )(update)
     app.command(epilog=example("heimnetz rollback energy-report"))(rollback)

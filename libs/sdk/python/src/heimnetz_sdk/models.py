@@ -99,6 +99,7 @@ class Installation(Model):
     revision: int = 0
     installed_at: datetime | None = None
     installed_by: str = ""
+    update_policy: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

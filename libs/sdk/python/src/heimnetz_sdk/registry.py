@@ -159,6 +159,15 @@ class Registry:
     def uninstall(self, plugin: str) -> None:
         self._transport.request("DELETE", f"{BASE}/installations/{quote(plugin, safe='')}")
 
+    def set_update_policy(self, plugin: str, policy: str) -> Installation:
+        """`manual`, or `safe`: who puts newer versions to use."""
+        answer = self._transport.request(
+            "PUT",
+            f"{BASE}/installations/{quote(plugin, safe='')}/update-policy",
+            document={"update_policy": policy},
+        )
+        return decode(Installation, answer.json())
+
     def get_rollback(self, plugin: str) -> Rollback:
         """What a rollback would bring.
 

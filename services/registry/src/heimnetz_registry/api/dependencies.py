@@ -24,6 +24,7 @@ from heimnetz_registry.installing import Installer
 from heimnetz_registry.model import Actor
 from heimnetz_registry.publishing import Publisher
 from heimnetz_registry.reverting import Reverter
+from heimnetz_registry.updating import Updater
 
 Plugin = Annotated[PluginName, PathParameter(description="Name of a plugin")]
 VersionNumber = Annotated[Version, PathParameter(description="SemVer 2.0")]
@@ -45,6 +46,7 @@ class Rooms:
     decider: Decider
     installer: Installer
     reverter: Reverter
+    updater: Updater
     doorkeeper: Doorkeeper
     chain: Chain
     enroller: Enroller

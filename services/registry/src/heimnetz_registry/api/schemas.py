@@ -10,7 +10,7 @@ from heimnetz_common.auth import Role
 from heimnetz_common.routing import StrictBody
 from heimnetz_manifest.names import VERSION_CHARACTERS
 from heimnetz_registry.chaining import Verification
-from heimnetz_registry.model import KeyState, State
+from heimnetz_registry.model import KeyState, State, UpdatePolicy
 
 
 def printable(text: str) -> str:
@@ -209,6 +209,11 @@ class InstallationShown(BaseModel):
     installed_at: datetime
     installed_by: str
     revision: int
+    update_policy: UpdatePolicy
+
+
+class UpdatePolicyBody(StrictBody):
+    update_policy: Annotated[UpdatePolicy, Field(strict=False)]
 
 
 class InstallationPage(BaseModel):

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+import asyncpg
+
 from heimnetz_common.database import Connection
 from heimnetz_registry.errors import InstallationNotFound
-from heimnetz_registry.model import Installation
+from heimnetz_registry.model import Installation, UpdatePolicy
 
 
 async def next_revision(connection: Connection) -> int:
@@ -36,7 +38,7 @@ async def put_installation(
                limits = excluded.limits, installed_by = excluded.installed_by,
                installed_at = now(), revision = excluded.revision
      RETURNING plugin, version, sha256, grants, configuration, triggers, limits, installed_at,
-               installed_by, revision
+               installed_by, revision, update_policy
         """,
         plugin,
         version,
@@ -49,7 +51,7 @@ async def put_installation(
         revision,
     )
     assert row is not None
-    return Installation(**row)
+    return _installation(row)
 
 
 async def list_grants(connection: Connection) -> list[tuple[str, str, str]]:
@@ -69,13 +71,13 @@ async def find_installation(connection: Connection, plugin: str) -> Installation
     row = await connection.fetchrow(
         """
         SELECT plugin, version, sha256, grants, configuration, triggers, limits, installed_at,
-               installed_by, revision
+               installed_by, revision, update_policy
           FROM installations
          WHERE plugin = $1
         """,
         plugin,
     )
-    return None if row is None else Installation(**row)
+    return None if row is None else _installation(row)
 
 
 async def get_installation(connection: Connection, plugin: str) -> Installation:
@@ -93,7 +95,7 @@ async def list_installations(
     rows = await connection.fetch(
         """
         SELECT plugin, version, sha256, grants, configuration, triggers, limits, installed_at,
-               installed_by, revision
+               installed_by, revision, update_policy
           FROM installations
          WHERE ($1::text IS NULL OR plugin > $1)
          ORDER BY plugin
@@ -102,7 +104,7 @@ async def list_installations(
         after,
         limit,
     )
-    return [Installation(**row) for row in rows]
+    return [_installation(row) for row in rows]
 
 
 async def remove_installation(connection: Connection, plugin: str) -> str:
@@ -116,6 +118,26 @@ async def remove_installation(connection: Connection, plugin: str) -> str:
     if version is None:
         raise InstallationNotFound(plugin)
     return str(version)
+
+
+async def set_update_policy(
+    connection: Connection, plugin: str, policy: UpdatePolicy
+) -> Installation:
+    """Raises: InstallationNotFound."""
+    row = await connection.fetchrow(
+        """
+        UPDATE installations
+           SET update_policy = $2
+         WHERE plugin = $1
+     RETURNING plugin, version, sha256, grants, configuration, triggers, limits, installed_at,
+               installed_by, revision, update_policy
+        """,
+        plugin,
+        policy.value,
+    )
+    if row is None:
+        raise InstallationNotFound(plugin)
+    return _installation(row)
 
 
 async def replace_secrets(connection: Connection, plugin: str, sealed: Mapping[str, bytes]) -> None:
@@ -151,3 +173,7 @@ async def find_any_secret(connection: Connection) -> tuple[str, str, bytes] | No
     """Plugin, field and sealed value of some secret, to try the key on."""
     row = await connection.fetchrow("SELECT plugin, field, sealed FROM sealed_secrets LIMIT 1")
     return None if row is None else (row["plugin"], row["field"], row["sealed"])
+
+
+def _installation(row: asyncpg.Record) -> Installation:
+    return Installation(**{**row, "update_policy": UpdatePolicy(row["update_policy"])})

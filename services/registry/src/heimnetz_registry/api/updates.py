@@ -1,4 +1,4 @@
-"""Back to what an installation was before its version last changed."""
+"""Who puts newer versions to use, and the way back from one."""
 
 from dataclasses import asdict
 
@@ -8,16 +8,32 @@ from heimnetz_common.auth import Rule, require
 from heimnetz_common.routing import router
 from heimnetz_common.tokens import Principal
 from heimnetz_registry.api.dependencies import Plugin, Rooms, actor_of, answer
-from heimnetz_registry.api.schemas import InstallationShown, OutlookShown, RollbackBody
+from heimnetz_registry.api.schemas import (
+    InstallationShown,
+    OutlookShown,
+    RollbackBody,
+    UpdatePolicyBody,
+)
 
 READERS: Rule = require("operator", "auditor", "viewer")
 INSTALLERS: Rule = require("operator")
 
 
 def routes(rooms: Rooms) -> APIRouter:
-    api = router(prefix="/v1/installations/{plugin}/rollback", tags=["installations"])
+    api = router(prefix="/v1/installations/{plugin}", tags=["installations"])
 
-    @api.get("", response_model=OutlookShown, dependencies=[Depends(READERS)])
+    @api.put("/update-policy", response_model=InstallationShown)
+    async def set_policy(
+        request: Request,
+        plugin: Plugin,
+        body: UpdatePolicyBody,
+        principal: Principal = Depends(INSTALLERS),
+    ) -> Response:
+        """Say who puts newer versions to use: a person, or the registry where that is safe."""
+        found = await rooms.updater.set_policy(plugin, body.update_policy, actor_of(principal))
+        return answer(request, asdict(found))
+
+    @api.get("/rollback", response_model=OutlookShown, dependencies=[Depends(READERS)])
     async def get_outlook(request: Request, plugin: Plugin) -> Response:
         """What a rollback would bring, and whether it would be refused."""
         found = await rooms.reverter.look(plugin)
@@ -30,7 +46,7 @@ def routes(rooms: Rooms) -> APIRouter:
         }
         return answer(request, shown)
 
-    @api.post("", response_model=InstallationShown)
+    @api.post("/rollback", response_model=InstallationShown)
     async def roll_back(
         request: Request,
         plugin: Plugin,

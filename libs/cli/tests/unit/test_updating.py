@@ -1,4 +1,4 @@
-"""Back to the version before: what is said, and what is asked of the registry."""
+"""Another version in an installation's place: what is said, and what the registry is asked."""
 
 from typing import Any
 
@@ -81,3 +81,22 @@ def test_a_version_is_shown_with_what_a_rollback_would_bring(
 
     assert "rollback" not in without.out
     assert "1.1.0 -> 1.0.0, as anna installed it" in said.out
+
+
+def test_a_choice_of_who_updates_changes_no_version(platform: Any, heimnetz: Heimnetz) -> None:
+    answer = {"plugin": "p", "version": "1.0.0", "update_policy": "safe"}
+    platform.on(f"PUT {REGISTRY}/installations/p/update-policy", answer)
+
+    said = heimnetz("update", "p", "--policy", "safe")
+
+    assert said.code == 0, said.err
+    assert platform.sent("/update-policy") == {"update_policy": "safe"}
+    assert "by themselves" in said.out
+    assert len(platform.requests) == 1
+
+
+def test_a_choice_of_who_updates_goes_alone(platform: Any, heimnetz: Heimnetz) -> None:
+    for arguments in (["p@1.0.0"], ["p", "--yes"], ["p", "--dry-run"]):
+        assert heimnetz("update", *arguments, "--policy", "safe").code == 2
+    assert heimnetz("update", "p", "--policy", "always").code == 2
+    assert platform.requests == []

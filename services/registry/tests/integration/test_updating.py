@@ -1,0 +1,160 @@
+"""An approved version is put to use by itself, where that was wished for and is safe."""
+
+import json
+from typing import Any
+
+import pytest
+from httpx import AsyncClient, Response
+
+INSTALLATION = "/v1/installations/energy-report"
+POLICY = f"{INSTALLATION}/update-policy"
+NETWORK = "network:api.example.org:443"
+REQUIRED = "    region: {type: string}\n  required: [region]\n"
+
+
+@pytest.fixture
+def approved(publish: Any, audit: Any, deliver: Any, package: Any) -> Any:
+    """Publish and audit a version, and hand the registry what it announced of it."""
+
+    async def make(version: str, *, more: str = "", grade: str = "A") -> None:
+        body = package("energy-report", version, more=more)
+        made = await publish("energy-report", version, body=body, allow_lower="true")
+        assert made.status_code == 201, made.text
+        await audit("approve", sha256=made.json()["sha256"], version=version, grade=grade)
+        data = {"plugin": "energy-report", "version": version}
+        assert await deliver("version.approved.v1", data, by="registry") == "done"
+
+    return make
+
+
+@pytest.fixture
+def choose(client: AsyncClient, role: Any) -> Any:
+    async def put(policy: str, by: str = "operator") -> Response:
+        return await client.put(POLICY, json={"update_policy": policy}, headers=role(by))
+
+    return put
+
+
+@pytest.fixture
+async def installed(client: AsyncClient, role: Any, approved: Any) -> None:
+    await approved("1.0.0")
+    wish = {
+        "version": "1.0.0",
+        "grants": [NETWORK],
+        "configuration": {"price": 0.1, "password": "sesame"},
+    }
+    answer = await client.put(INSTALLATION, json=wish, headers=role("operator"))
+    assert answer.status_code == 201, answer.text
+
+
+@pytest.fixture
+def found(client: AsyncClient, role: Any) -> Any:
+    async def get() -> Any:
+        return (await client.get(INSTALLATION, headers=role("viewer"))).json()
+
+    return get
+
+
+@pytest.fixture
+def trail(client: AsyncClient, role: Any) -> Any:
+    """The newest entry."""
+
+    async def get() -> Any:
+        return (await client.get("/v1/trail", headers=role("owner"))).json()["items"][0]
+
+    return get
+
+
+@pytest.mark.usefixtures("installed")
+async def test_a_safe_version_is_taken_with_what_the_one_before_had(
+    client: AsyncClient, sibling: Any, approved: Any, choose: Any, found: Any, trail: Any
+) -> None:
+    await choose("safe")
+
+    await approved("1.1.0")
+
+    now, entry = await found(), await trail()
+    revealed = await client.get(f"{INSTALLATION}/configuration", headers=sibling("sandbox"))
+    assert (now["version"], now["grants"], now["update_policy"]) == ("1.1.0", [NETWORK], "safe")
+    assert revealed.json()["configuration"]["password"] == "sesame"
+    assert (entry["actor"], entry["action"]) == ("service:registry", "installation.changed")
+    assert entry["reason"] == (
+        f"granted: {NETWORK}; by itself, since it asks for nothing more than 1.0.0"
+    )
+
+
+@pytest.mark.usefixtures("installed")
+async def test_a_version_that_is_not_safe_waits_and_the_trail_says_why(
+    approved: Any, choose: Any, found: Any, trail: Any
+) -> None:
+    await choose("safe")
+
+    for version, how, reason in (
+        ("1.1.0", {"grade": "B"}, "its grade is B, that of 1.0.0 is A"),
+        ("1.2.0", {"more": "limits: {memory: 256 MiB}\n"}, "its limits are higher: memory_bytes"),
+        ("1.3.0", {"more": REQUIRED}, "the configuration does not fit it: "),
+    ):
+        await approved(version, **how)
+
+        entry = await trail()
+        assert (entry["action"], entry["version"]) == ("update.waits", version)
+        assert entry["reason"].startswith(f"1.0.0 stays: {reason}"), entry["reason"]
+        assert "sesame" not in entry["reason"]
+    assert (await found())["version"] == "1.0.0"
+
+
+@pytest.mark.usefixtures("installed")
+async def test_nothing_is_taken_unless_a_person_chose_that(
+    approved: Any, choose: Any, found: Any, trail: Any
+) -> None:
+    await approved("1.1.0")
+    by_default = (await found())["version"]
+    await choose("safe")
+    await approved("0.9.0")
+    older = (await found())["version"]
+    await choose("manual")
+
+    await approved("1.2.0")
+
+    assert (by_default, older, (await found())["version"]) == ("1.0.0", "1.0.0", "1.0.0")
+    assert (await trail())["action"] == "version.approved"
+
+
+@pytest.mark.usefixtures("installed")
+async def test_a_version_that_somebody_went_back_from_is_not_taken_again(
+    client: AsyncClient, role: Any, approved: Any, choose: Any, found: Any, trail: Any, deliver: Any
+) -> None:
+    await choose("safe")
+    await approved("1.1.0")
+    await client.post(f"{INSTALLATION}/rollback", headers=role("operator"))
+
+    data = {"plugin": "energy-report", "version": "1.1.0"}
+    await deliver("version.approved.v1", data, by="registry")
+    waiting = await trail()
+    back = (await found())["version"]
+    await approved("1.2.0")
+
+    assert (back, (await found())["version"]) == ("1.0.0", "1.2.0")
+    assert waiting["reason"] == "1.0.0 stays: somebody went back from it"
+
+
+@pytest.mark.usefixtures("installed")
+async def test_a_choice_is_told_to_the_trail_and_announced_once(
+    database: Any, choose: Any, trail: Any
+) -> None:
+    refused = await choose("safe", by="viewer")
+    chosen, again = await choose("safe"), await choose("safe")
+
+    entry = await trail()
+    async with database.connection() as connection:
+        sent = await connection.fetch(
+            "SELECT document FROM outbox WHERE event_type = $1",
+            "heimnetz.installation.policy_changed.v1",
+        )
+    assert (refused.status_code, chosen.status_code, again.status_code) == (403, 200, 200)
+    assert chosen.json()["update_policy"] == again.json()["update_policy"] == "safe"
+    assert (entry["actor"], entry["action"]) == ("user:operator", "installation.policy_changed")
+    assert entry["reason"] == "updates: safe"
+    assert [json.loads(row["document"])["data"] for row in sent] == [
+        {"plugin": "energy-report", "update_policy": "safe"}
+    ]
