@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 from benchmarks.figures import Figure, median, percentile
+from benchmarks.sandbox import broker
 
 from heimnetz_common import testing as servers
 from heimnetz_sandbox import cgroups, testing
@@ -26,6 +27,7 @@ CAPS = (
 CODE = "def run(input, context):\n    return {}\n"
 CALLS = 40
 CALLERS, SECONDS = 4, 8.0
+SCHEDULED = 24
 
 
 def measure() -> Iterator[Figure]:
@@ -42,6 +44,8 @@ def measure() -> Iterator[Figure]:
             yield from _staying(stand, warm, url)
         with testing.standing(place, url, ring) as stand:
             yield from _cold(stand, bare)
+            yield from _scheduled(stand)
+    yield from broker.measure()
 
 
 @contextlib.contextmanager
@@ -215,3 +219,24 @@ def _cold(stand: Stand, bare: float) -> Iterator[Figure]:
         spent = [_call(client, "cold") for _ in range(21)][1:]
     peer = ("docker run --rm with the same caps", bare * 1000)
     yield Figure("call from nothing, p50 of 20", median(spent) * 1000, "ms", peer)
+
+
+def _scheduled(stand: Stand) -> Iterator[Figure]:
+    """As many plugins as there are hours in a day, all due in the same second."""
+    for number in range(SCHEDULED):
+        triggers = {"cron": [{"schedule": "* * * * *"}]}
+        stand.install(f"due-{number}", CODE, triggers=triggers)
+    ended = """
+        SELECT extract(epoch FROM max(finished_at) - date_trunc('minute', min(queued_at)))
+                   AS seconds
+          FROM runs
+         WHERE trigger = 'cron'
+           AND outcome = 'ok'
+         GROUP BY date_trunc('minute', queued_at)
+        HAVING count(*) >= $1
+    """
+    (row, *_) = servers.eventually_sync(lambda: stand.fetch(ended, SCHEDULED), 180)
+    yield Figure(
+        f"{SCHEDULED} plugins due in the same second: until the last has ended",
+        float(row["seconds"]), "s", to_reach="under 10",
+    )  # fmt: skip

@@ -1,6 +1,7 @@
 """A plugin of kind service, from its package to the page that a browser gets."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -12,15 +13,17 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 LONG = "https://example.org/somewhere/far"
 
 
+def shown(stack: Stack) -> dict[str, Any]:
+    """As `heimnetz services` shows it; there may not be a first start yet."""
+    items = stack.heimnetz("services", "--json", check=False).json()["items"]
+    return items[0] if items else {"state": "unknown"}
+
+
 @pytest.fixture(scope="module")
 def links(stack: Stack, owner: str) -> Iterator[httpx.Client]:
     stack.heimnetz("publish", ROOT / "plugins/link-shortener", "--wait")
     stack.heimnetz("install", "link-shortener", "--yes")
-    eventually(
-        lambda: stack.heimnetz("services", check=False).code == 0,
-        within_seconds=60,
-        what="the service is up",
-    )
+    eventually(lambda: shown(stack)["state"] == "up", within_seconds=60, what="the service is up")
     with stack.http() as platform:
         pages = stack.environment["HEIMNETZ_PLUGIN_PORT"]
         platform.base_url = httpx.URL(f"https://localhost:{pages}/link-shortener/")
@@ -42,12 +45,12 @@ def test_links_are_added_and_followed_through_the_gateway(links: httpx.Client) -
 
 def test_what_it_keeps_is_there_after_another_start(stack: Stack, links: httpx.Client) -> None:
     links.post("links", json={"url": LONG, "name": "kept"})
-    before = stack.heimnetz("services", "--json").json()["items"][0]["run_id"]
+    before = shown(stack)["run_id"]
 
     stack.heimnetz("restart", "link-shortener")
 
     def is_back() -> bool:
-        (service,) = stack.heimnetz("services", "--json", check=False).json()["items"]
+        service = shown(stack)
         return bool(service["state"] == "up" and service["run_id"] != before)
 
     eventually(is_back, within_seconds=60, what="the service is up again")
@@ -57,5 +60,6 @@ def test_what_it_keeps_is_there_after_another_start(stack: Stack, links: httpx.C
 
 
 def test_where_no_plugin_serves_the_gateway_says_so(links: httpx.Client) -> None:
-    assert links.get("/").status_code == 404
-    assert links.get("/energy-report/").status_code == 503
+    root = f"https://localhost:{links.base_url.port}"
+    assert links.get(root).status_code == 404
+    assert links.get(f"{root}/nobody/").status_code == 503
