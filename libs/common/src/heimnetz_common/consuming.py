@@ -173,7 +173,7 @@ class Consumers:
         EVENTS_CONSUMED.labels(kind, outcome).inc()
         if outcome == "retried":
             # A bare nak() comes back at once and ignores the consumer's back-off.
-            await message.nak(delay=min(2 ** min(tries, 6), 60))
+            await message.nak(delay=min(0.5 * 2 ** min(tries, 7), 60))
         else:
             await message.ack()
 

@@ -20,7 +20,7 @@ from heimnetz_sandbox.store import installations, runs
 from heimnetz_sandbox.store.installations import Standing
 
 # How long an installation's event may take before a caller is told that there is none.
-HEAR_SECONDS = 5.0
+HEAR_SECONDS = 20.0
 HEAR_POLL_SECONDS = 0.05
 
 log = get_logger(__name__)
