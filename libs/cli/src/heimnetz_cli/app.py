@@ -17,6 +17,7 @@ from heimnetz_cli.commands import (
     running,
     signing,
     suggesting,
+    transferring,
     updating,
     watching,
 )
@@ -60,6 +61,7 @@ for family in (
     signing,
     owning,
     updating,
+    transferring,
     running,
     watching,
     operating,

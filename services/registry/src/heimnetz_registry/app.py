@@ -20,6 +20,7 @@ from heimnetz_registry.api import (
     plugins,
     publications,
     trail,
+    transfers,
     updates,
 )
 from heimnetz_registry.api.dependencies import Rooms
@@ -32,6 +33,7 @@ from heimnetz_registry.installing import Installer
 from heimnetz_registry.publishing import Publisher
 from heimnetz_registry.reverting import Reverter
 from heimnetz_registry.settings import RegistrySettings
+from heimnetz_registry.transferring import Transferrer
 from heimnetz_registry.updating import Updater
 
 SERVICES = ("registry", "auditor", "sandbox", "monitor", "docs-gen")
@@ -63,6 +65,7 @@ def create(settings: RegistrySettings, reached: Callable[[str], None] | None = N
         installer=installer,
         reverter=Reverter(database),
         updater=updater,
+        transferrer=Transferrer(database, installer),
         doorkeeper=Doorkeeper(
             database,
             setup_token=settings.secret("setup-token"),
@@ -91,6 +94,7 @@ def create(settings: RegistrySettings, reached: Callable[[str], None] | None = N
                 publications,
                 installations,
                 updates,
+                transfers,
                 grants,
                 keys,
                 trail,

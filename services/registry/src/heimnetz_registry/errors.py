@@ -196,6 +196,22 @@ class InstallationChangedMeanwhile(Conflict):
         super().__init__(f"the installation of {plugin} has revision {revision} now; look again")
 
 
+class PassphraseWrong(InvalidInput):
+    kind = "passphrase-wrong"
+    title = "The file cannot be opened"
+
+    def __init__(self) -> None:
+        super().__init__("the passphrase is wrong, or the file was altered")
+
+
+class ExportOfAnother(Conflict):
+    kind = "export-of-another"
+    title = "The file is of another plugin or of other bytes"
+
+    def __init__(self, version: str) -> None:
+        super().__init__(f"the file was not made from the {version} that is published here")
+
+
 class PackageDamaged(Unavailable):
     kind = "package-damaged"
     title = "The stored package is missing or altered"

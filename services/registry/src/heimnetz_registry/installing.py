@@ -130,7 +130,7 @@ class Installer:
         }
 
     async def reveal(self, plugin: str) -> tuple[Installation, dict[str, Any]]:
-        """The configuration with its secrets in clear, for the sandbox alone.
+        """The configuration with its secrets in clear, for the sandbox, or to be sealed again.
 
         Raises: InstallationNotFound, KeyMissing, CannotOpen.
         """

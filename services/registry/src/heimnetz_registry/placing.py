@@ -8,7 +8,7 @@ from heimnetz_common import outbox
 from heimnetz_common.database import Connection
 from heimnetz_manifest import Manifest
 from heimnetz_registry import events
-from heimnetz_registry.model import Actor, Installation, Version
+from heimnetz_registry.model import Actor, Installation, UpdatePolicy, Version
 from heimnetz_registry.store import installations, kept, trail
 
 
@@ -89,3 +89,28 @@ def _level(manifest: Manifest) -> events.ServiceLevel | None:
         availability=float(level.availability) if level.availability is not None else None,
         latency_seconds=level.latency_seconds,
     )
+
+
+async def set_update_policy(
+    connection: Connection, plugin: str, policy: UpdatePolicy, actor: Actor
+) -> Installation:
+    """Whoever calls holds the plugin's lock.
+
+    Raises: InstallationNotFound.
+    """
+    installation = await installations.set_update_policy(connection, plugin, policy)
+    await trail.add_entry(
+        connection,
+        actor=actor.subject,
+        action="installation.policy_changed",
+        plugin=plugin,
+        version=installation.version,
+        reason=f"updates: {policy.value}",
+    )
+    await outbox.append(
+        connection,
+        events.InstallationPolicyChanged(plugin=plugin, update_policy=policy),
+        service=events.SERVICE,
+        subject=plugin,
+    )
+    return installation

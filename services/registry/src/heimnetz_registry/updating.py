@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from heimnetz_common import outbox
 from heimnetz_common.database import Connection, Database
 from heimnetz_common.errors import Conflict, InvalidInput
 from heimnetz_common.logs import get_logger
@@ -10,11 +9,11 @@ from heimnetz_common.sealing import CannotOpen
 from heimnetz_manifest import Grants, Manifest
 from heimnetz_manifest import Version as Number
 from heimnetz_manifest.permissions import describe
-from heimnetz_registry import events
 from heimnetz_registry.errors import KeyMissing
 from heimnetz_registry.installing import Installer, Wish
 from heimnetz_registry.metrics import UPDATES
 from heimnetz_registry.model import Actor, Installation, State, UpdatePolicy, Version
+from heimnetz_registry.placing import set_update_policy
 from heimnetz_registry.store import installations, kept, trail, versions
 
 BY_ITSELF = Actor("service:registry", "registry")
@@ -38,22 +37,7 @@ class Updater:
             before = await installations.get_installation(connection, plugin)
             if before.update_policy is policy:
                 return before
-            installation = await installations.set_update_policy(connection, plugin, policy)
-            await trail.add_entry(
-                connection,
-                actor=actor.subject,
-                action="installation.policy_changed",
-                plugin=plugin,
-                version=installation.version,
-                reason=f"updates: {policy.value}",
-            )
-            await outbox.append(
-                connection,
-                events.InstallationPolicyChanged(plugin=plugin, update_policy=policy),
-                service=events.SERVICE,
-                subject=plugin,
-            )
-        return installation
+            return await set_update_policy(connection, plugin, policy, actor)
 
     async def take(self, connection: Connection, plugin: str, number: str) -> None:
         """What follows from a version's approval; whether it is put to use, and why not."""

@@ -59,7 +59,7 @@ def install(
     """
     from heimnetz_sdk.errors import NotFound
 
-    given = _configuration(settings or [], config_file)
+    given = configuration_of(settings or [], config_file)
     with open_client() as client:
         version = find_version(client, plugin)
         if version.state == "submitted":
@@ -87,7 +87,7 @@ def install(
     note(f"run it: heimnetz run {done.plugin}")
 
 
-def _configuration(settings: list[str], file: Path | None) -> dict[str, Any]:
+def configuration_of(settings: list[str], file: Path | None) -> dict[str, Any]:
     values: dict[str, Any] = {}
     if file is not None:
         try:

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from heimnetz_sdk._transport import Transport, read_chunks
+from heimnetz_sdk.errors import UnexpectedAnswer
 from heimnetz_sdk.models import (
     Grant,
     Installation,
@@ -167,6 +168,37 @@ class Registry:
             document={"update_policy": policy},
         )
         return decode(Installation, answer.json())
+
+    def export_installation(self, plugin: str, passphrase: str | None = None) -> Mapping[str, Any]:
+        """The installation as a file's content; its secrets too, if a passphrase seals them."""
+        path = f"{BASE}/installations/{quote(plugin, safe='')}/export"
+        document = {} if passphrase is None else {"passphrase": passphrase}
+        found = self._transport.request("POST", path, document=document).json()
+        if not isinstance(found, dict):
+            raise UnexpectedAnswer("expected a JSON object")
+        return found
+
+    def import_installation(
+        self,
+        file: Mapping[str, Any],
+        passphrase: str | None = None,
+        configuration: Mapping[str, Any] | None = None,
+        *,
+        allow_downgrade: bool = False,
+    ) -> Installation:
+        """Put to use what `export_installation` gave; `configuration` goes before the file's.
+
+        Raises: NotFound, when the version is not published there; Conflict, InvalidInput.
+        """
+        document: dict[str, object] = {
+            "file": dict(file),
+            "configuration": dict(configuration or {}),
+            "allow_downgrade": allow_downgrade,
+        }
+        if passphrase is not None:
+            document["passphrase"] = passphrase
+        path = f"{BASE}/installations/{quote(str(file.get('plugin', '')), safe='')}/import"
+        return decode(Installation, self._transport.request("POST", path, document=document).json())
 
     def get_rollback(self, plugin: str) -> Rollback:
         """What a rollback would bring.

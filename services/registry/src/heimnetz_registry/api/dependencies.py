@@ -24,6 +24,7 @@ from heimnetz_registry.installing import Installer
 from heimnetz_registry.model import Actor
 from heimnetz_registry.publishing import Publisher
 from heimnetz_registry.reverting import Reverter
+from heimnetz_registry.transferring import Transferrer
 from heimnetz_registry.updating import Updater
 
 Plugin = Annotated[PluginName, PathParameter(description="Name of a plugin")]
@@ -47,6 +48,7 @@ class Rooms:
     installer: Installer
     reverter: Reverter
     updater: Updater
+    transferrer: Transferrer
     doorkeeper: Doorkeeper
     chain: Chain
     enroller: Enroller

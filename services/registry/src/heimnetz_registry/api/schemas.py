@@ -2,12 +2,13 @@
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from heimnetz_common.auth import Role
 from heimnetz_common.routing import StrictBody
+from heimnetz_manifest import PluginName
 from heimnetz_manifest.names import VERSION_CHARACTERS
 from heimnetz_registry.chaining import Verification
 from heimnetz_registry.model import KeyState, State, UpdatePolicy
@@ -214,6 +215,41 @@ class InstallationShown(BaseModel):
 
 class UpdatePolicyBody(StrictBody):
     update_policy: Annotated[UpdatePolicy, Field(strict=False)]
+
+
+Passphrase = Annotated[str, StringConstraints(min_length=12, max_length=256)]
+
+
+class ExportBody(StrictBody):
+    passphrase: Passphrase | None = Field(default=None, description="Seals the secrets")
+
+
+class InstallationFile(StrictBody):
+    """An installation, to be kept or brought elsewhere."""
+
+    format: Literal["heimnetz-installation/1"]
+    plugin: PluginName
+    version: Annotated[str, StringConstraints(min_length=1, max_length=VERSION_CHARACTERS)]
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$", max_length=64)]
+    grants: Annotated[list[GrantKey], Field(max_length=256)]
+    configuration: dict[str, Any] = Field(description="Secrets are ***")
+    update_policy: Annotated[UpdatePolicy, Field(strict=False)]
+    exported_at: Annotated[str, StringConstraints(pattern=r"^[0-9T:+-]{25}$", max_length=25)] = (
+        Field(description="RFC 3339, in UTC")
+    )
+    salt: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{22}==$", max_length=24)] | None
+    sealed: Annotated[str, StringConstraints(min_length=1, max_length=1024 * 1024)] | None = Field(
+        description="The configuration with its secrets, sealed with a passphrase, in base64"
+    )
+
+
+class ImportBody(StrictBody):
+    file: InstallationFile
+    passphrase: Passphrase | None = None
+    configuration: dict[str, Any] = Field(
+        default_factory=dict, description="Values that go before those of the file"
+    )
+    allow_downgrade: bool = False
 
 
 class InstallationPage(BaseModel):
