@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).parent / "templates"
 SCHEMA_FILE = ".vscode/manifest.schema.json"
 MAX_AUTHOR_CHARACTERS = 120
-_COMMON = "common"
+# A room for all templates and one for each; in it, what all languages share and what one has.
+_COMMON, _ANY = "common", "any"
 _ENDING = ".jinja"
 # Words that YAML readers of other make take for something else than a text.
 _NOT_PLAIN = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "null"})
@@ -26,30 +27,40 @@ _NOT_PLAIN = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "nu
 class Template(StrEnum):
     BASIC = "basic"
     ADVANCED = "advanced"
+    API = "api"
     SECURITY = "security"
 
 
 class Language(StrEnum):
     PYTHON = "python"
+    NODE = "node"
 
 
 _FIRST_CHANGES = {
     Template.BASIC: "Counts the words of texts and files.",
     Template.ADVANCED: "Announces when frost is on its way, and when it is over.",
+    Template.API: "A shopping list, as an HTTP service.",
     Template.SECURITY: "Finds passwords asked for without encryption, and versions shown.",
 }
 
 
-def scaffold(name: str, template: Template, folder: Path, author: str) -> list[str]:
+def scaffold(
+    name: str, template: Template, language: Language, folder: Path, author: str
+) -> list[str]:
     """Make `folder/name`; the paths of its files, in order.
 
     Raises: Failure, and OSError where nothing can be written; then nothing is left behind.
     """
     plugin = _checked(name)
+    if template is Template.API and language is not Language.PYTHON:
+        raise Failure(
+            f"the template {template} makes a service, and services are written in Python only; "
+            f"basic, advanced and security are there for {language}"
+        )
     target = folder / plugin
     if target.exists() or target.is_symlink():
         raise Failure(f"{target} is there already; nothing was changed", Exit.CONFLICT)
-    files = render(plugin, template, author)
+    files = render(plugin, template, language, author)
     # Made beside the target, so that the last step is one rename.
     made = Path(tempfile.mkdtemp(prefix=f".{plugin}.", dir=folder))
     try:
@@ -68,7 +79,7 @@ def scaffold(name: str, template: Template, folder: Path, author: str) -> list[s
     return sorted(files)
 
 
-def render(name: str, template: Template, author: str) -> dict[str, bytes]:
+def render(name: str, template: Template, language: Language, author: str) -> dict[str, bytes]:
     """Every file of a new plugin by its path.
 
     Raises: Failure, when the author's name cannot stand in a manifest.
@@ -80,24 +91,32 @@ def render(name: str, template: Template, author: str) -> dict[str, bytes]:
         "name": name,
         "title": _title(name),
         "author": author,
+        "language": language.value,
+        "template": template.value,
         "first_change": _FIRST_CHANGES[template],
     }
     files = {SCHEMA_FILE: schema_text().encode()}
     for room in (_COMMON, template.value):
-        for source in sorted((TEMPLATES / room).rglob("*")):
-            if source.is_dir() or source.name.startswith("_"):
-                continue
-            inner = source.relative_to(TEMPLATES / room).as_posix()
-            path = re.sub(r"(^|/)dot_", r"\1.", inner.removesuffix(_ENDING))
-            if inner.endswith(_ENDING):
-                text = environment.get_template(f"{room}/{inner}").render(values)
-                files[path] = text.encode()
-            else:
-                files[path] = source.read_bytes()
+        for part in (_ANY, language.value):
+            files |= _render_part(environment, f"{room}/{part}", values)
     try:
         parse_manifest(files["plugin.yaml"])
     except InvalidManifest as error:
         raise Failure(f"the author's name cannot be used: {error.detail}") from None
+    return files
+
+
+def _render_part(environment: "Environment", part: str, values: dict[str, str]) -> dict[str, bytes]:
+    files, root = {}, TEMPLATES / part
+    for source in sorted(root.rglob("*")):
+        if source.is_dir():
+            continue
+        inner = source.relative_to(root).as_posix()
+        path = re.sub(r"(^|/)dot_", r"\1.", inner.removesuffix(_ENDING))
+        if inner.endswith(_ENDING):
+            files[path] = environment.get_template(f"{part}/{inner}").render(values).encode()
+        else:
+            files[path] = source.read_bytes()
     return files
 
 

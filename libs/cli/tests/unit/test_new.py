@@ -25,9 +25,17 @@ EXPECTED = {
 }
 
 
+MORE = {Template.API: {"routing.py"}}
+
+
 @pytest.fixture(params=list(Template))
-def project(request: pytest.FixtureRequest, heimnetz: Heimnetz, tmp_path: Path) -> Path:
-    said = heimnetz("new", "my-plugin", "--template", request.param, "--in", tmp_path)
+def template(request: pytest.FixtureRequest) -> Template:
+    return Template(request.param)
+
+
+@pytest.fixture
+def project(template: Template, heimnetz: Heimnetz, tmp_path: Path) -> Path:
+    said = heimnetz("new", "my-plugin", "--template", template, "--in", tmp_path)
     assert said.code == 0, said.err
     return tmp_path / "my-plugin"
 
@@ -59,8 +67,8 @@ def test_every_template_passes_check_audit_and_its_own_tests_at_once(
     assert 'failures="0"' in (project / "report.xml").read_text()
 
 
-def test_every_template_has_all_that_an_author_needs(project: Path) -> None:
-    assert files_of(project) == EXPECTED
+def test_every_template_has_all_that_an_author_needs(project: Path, template: Template) -> None:
+    assert files_of(project) == EXPECTED | MORE.get(template, set())
     manifest = (project / "plugin.yaml").read_text()
     assert manifest.startswith(
         "# yaml-language-server: $schema=.vscode/manifest.schema.json\nmanifest: 1\n"
@@ -79,7 +87,8 @@ def test_every_template_has_all_that_an_author_needs(project: Path) -> None:
             yaml.safe_load(text)
 
 
-def test_a_package_has_neither_caches_nor_environments(project: Path) -> None:
+def test_a_package_has_neither_caches_nor_environments(project: Path, template: Template) -> None:
+    expected = EXPECTED | MORE.get(template, set())
     before = pack(project)
     for path in (".venv/lib/x.py", "venv/bin/x", "tests/__pycache__/x.pyc", ".pytest_cache/x"):
         (project / path).parent.mkdir(parents=True, exist_ok=True)
@@ -88,7 +97,7 @@ def test_a_package_has_neither_caches_nor_environments(project: Path) -> None:
 
     assert pack(project) == before
     with tarfile.open(fileobj=BytesIO(before)) as archive:
-        assert set(archive.getnames()) == {path for path in EXPECTED if not path.startswith(".")}
+        assert set(archive.getnames()) == {path for path in expected if not path.startswith(".")}
 
 
 def test_the_same_name_gives_the_same_package(heimnetz: Heimnetz, tmp_path: Path) -> None:
@@ -118,6 +127,16 @@ def test_a_bad_name_is_explained_and_nothing_is_written(
 
     assert said.code == 2
     assert words in said.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_api_in_node_is_refused_since_services_are_python_only(
+    heimnetz: Heimnetz, tmp_path: Path
+) -> None:
+    said = heimnetz("new", "x", "--template", "api", "--language", "node", "--in", tmp_path)
+
+    assert said.code == 2
+    assert "services are written in Python only" in said.err
     assert list(tmp_path.iterdir()) == []
 
 

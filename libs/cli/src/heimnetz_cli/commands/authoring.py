@@ -37,11 +37,12 @@ def new(
     """Make the directory of a new plugin, with tests that pass.
 
     basic: one job. advanced: a schedule, configuration, storage, the network and an event.
-    security: a check of devices at home that gives findings.
+    security: a check of devices at home that gives findings. api: an HTTP service with typed
+    routes, in Python only; the others are there for Node too.
     """
     from heimnetz_cli.scaffolding import find_author, scaffold
 
-    files = scaffold(name, template, folder, author or find_author())
+    files = scaffold(name, template, language, folder, author or find_author())
     target = folder / name
     if as_json:
         show_json(
