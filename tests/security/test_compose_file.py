@@ -169,7 +169,8 @@ def test_init_makes_a_volume_for_every_party_and_mounts_every_volume():
 
     wanted = {f"/run/heimnetz/secrets/{party.name}" for party in PARTIES}
     wanted |= {f"/run/heimnetz/data/{volume.name}" for volume in DATA_VOLUMES}
-    assert targets == wanted | {"/run/heimnetz/secrets/ca"}
+    # Where alerts go is the owner's to say, in a file that init reads.
+    assert targets == wanted | {"/run/heimnetz/secrets/ca", "/etc/heimnetz/alertmanager"}
 
 
 def test_containers_run_as_the_users_that_init_gives_their_secrets_to():

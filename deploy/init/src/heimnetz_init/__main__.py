@@ -12,11 +12,16 @@ import threading
 from datetime import timedelta
 from pathlib import Path
 
-from heimnetz_init import issuing
+import yaml
+
+from heimnetz_init import channels, issuing
 from heimnetz_init.model import DATA_VOLUMES, PARTIES
-from heimnetz_init.preparing import House
+from heimnetz_init.preparing import CHANNELS, House
 
 ROOT = Path("/run/heimnetz")
+ALERTMANAGER = Path("/etc/heimnetz/alertmanager")
+#: Where Alertmanager sees its volume.
+SECRETS_THERE = "/run/heimnetz/secrets"
 MAX_LOOK_SECONDS = 6 * 60 * 60
 READY_FILE = Path("/tmp/ready")  # noqa: S108 - a tmpfs of the container's own
 
@@ -29,6 +34,7 @@ def say(text: str) -> None:
 def initialise(house: House) -> None:
     house.prepare()
     house.own(DATA_VOLUMES)
+    configure_channels(house, ALERTMANAGER)
     say("init: every secret is in its volume.")
     say(
         "init: the set-up token: docker compose exec registry cat /run/heimnetz/secrets/setup-token"
@@ -38,6 +44,19 @@ def initialise(house: House) -> None:
         os.environ.get("HEIMNETZ_PORT", "8443"),
     )
     say(f"init: the platform will be at https://{host}:{port}/")
+
+
+def configure_channels(house: House, folder: Path) -> None:
+    """Raises: SystemExit, with every mistake in the owner's file; the one before stays in place."""
+    base = yaml.safe_load((folder / "alertmanager.yml").read_text("utf-8"))
+    try:
+        found = channels.read(folder)
+        rendered = channels.render(base, found, folder, f"{SECRETS_THERE}/{CHANNELS}")
+    except channels.ChannelsRefused as error:
+        raise SystemExit("\n".join(f"init: {mistake}" for mistake in error.mistakes)) from error
+    house.write_channels(rendered)
+    names = ", ".join(channel.name for channel in found) or "nobody but the monitor"
+    say(f"init: alerts go to {names}.")
 
 
 def lifetime() -> timedelta:

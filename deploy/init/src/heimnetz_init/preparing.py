@@ -2,6 +2,7 @@
 
 import base64
 import fcntl
+import json
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator
@@ -11,8 +12,11 @@ from pathlib import Path
 
 from heimnetz_common.tokens import generate_private_key
 from heimnetz_init import issuing, rights, signing
+from heimnetz_init.channels import Rendered
 from heimnetz_init.model import DataVolume, Party
 
+#: Folder of Alertmanager's volume with the secrets of the owner's channels.
+CHANNELS = "channels"
 _PASSWORD_BYTES = 32  # as many bits as a key: nobody types these
 
 
@@ -68,6 +72,13 @@ class Room:
             file.flush()
             os.fsync(file.fileno())
         new.rename(path)
+
+    def keep_only(self, folder: str, names: Iterable[str]) -> None:
+        """Remove what else is in a folder of the room."""
+        wanted = set(names)
+        for path in (self.folder / folder).glob("*"):
+            if path.name not in wanted:
+                path.unlink()
 
 
 class House:
@@ -153,6 +164,15 @@ class House:
             yield
         finally:
             os.close(folder)
+
+    def write_channels(self, rendered: Rendered) -> None:
+        """Give Alertmanager its configuration, and the secrets that it names."""
+        room = self._rooms["alertmanager"]
+        for name, text in rendered.secrets.items():
+            room.write(f"{CHANNELS}/{name}", text)
+        # JSON is YAML; what the file says last is what it was made of.
+        room.write("alertmanager.yml", json.dumps(rendered.configuration, indent=2) + "\n")
+        room.keep_only(CHANNELS, rendered.secrets)
 
     def own(self, volumes: Iterable[DataVolume]) -> None:
         """Give the roots of the data volumes to their users; what lies in them is not touched."""

@@ -17,11 +17,12 @@ from heimnetz_monitor import (
     leveling,
     measuring,
     metrics,
+    notifying,
     probing,
     reconciling,
     sampling,
 )
-from heimnetz_monitor.api import alerts, levels, status
+from heimnetz_monitor.api import alerts, channels, levels, status
 from heimnetz_monitor.consumers import SUBSCRIPTIONS
 from heimnetz_monitor.model import Sample
 from heimnetz_monitor.settings import MonitorSettings
@@ -89,6 +90,7 @@ def create(settings: MonitorSettings) -> FastAPI:
             alerts.routes(database, token),
             status.routes(database, prober, watch, accounts),
             levels.routes(service_levels),
+            channels.routes(notifying.Notifier(alertmanager, settings.channel_test_seconds)),
         ],
         title="Heimnetz monitor",
         max_body_bytes=MAX_BODY_BYTES,

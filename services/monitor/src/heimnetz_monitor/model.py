@@ -231,3 +231,18 @@ class PluginUse:
     cpu_cores: float | None
     runs: int
     growth: Growth | None
+
+
+class DeliveryState(StrEnum):
+    """What became of a message to a channel."""
+
+    ARRIVED = "arrived"
+    FAILED = "failed"
+    #: Neither accepted nor refused within the time that somebody waits.
+    UNANSWERED = "unanswered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    channel: str
+    state: DeliveryState

@@ -37,6 +37,9 @@ class MonitorSettings(ServiceSettings):
     reconcile_seconds: float = Field(
         default=90, gt=0, le=3600, description="pause between two looks at what Alertmanager knows"
     )
+    channel_test_seconds: float = Field(
+        default=20, gt=0, le=60, description="time in which a channel has to take a test message"
+    )
     samples_days: int = Field(default=7, ge=1, le=365, description="age at which samples go")
     history_days: int = Field(
         default=90, ge=1, le=3650, description="age at which finished runs and old alerts go"

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 TOP_SECONDS = 5.0
 
+alert = typer.Typer(no_args_is_help=True, help="Where alerts go.")
+
 
 class AlertState(StrEnum):
     FIRING = "firing"
@@ -186,6 +188,37 @@ def _top_row(entry: "Mapping[str, Any]", leak: "Mapping[str, Any]") -> list[obje
     ]
 
 
+@alert.command("test", epilog=example("heimnetz alert test"))
+def try_channels(as_json: Json = False) -> None:
+    """Send a test message through every channel; exit code 1 unless each of them took it.
+
+    A channel is what deploy/alertmanager/channels.yml names.
+    """
+    with open_client() as client:
+        found = client.monitor.test_channels()
+    if as_json:
+        show_json(found.document)
+    elif not found.items:
+        show("no channel is configured: copy deploy/alertmanager/channels.example.yml")
+    else:
+        show_table(
+            ["channel", "message"],
+            [
+                [entry.get("channel"), _DELIVERED.get(str(entry.get("state")))]
+                for entry in found.items
+            ],
+        )
+    if not found.items or any(entry.get("state") != "arrived" for entry in found.items):
+        raise typer.Exit(Exit.BAD_OUTCOME)
+
+
+_DELIVERED = {
+    "arrived": "arrived",
+    "failed": "failed: docker compose logs alertmanager says why",
+    "unanswered": "neither taken nor refused in time",
+}
+
+
 def levels(as_json: Json = False) -> None:
     """Show what is promised, what was kept, and what is left of the error budgets.
 
@@ -280,5 +313,6 @@ def add_to(app: typer.Typer) -> None:
     app.command(epilog=example("heimnetz services"))(services)
     app.command(epilog=example("heimnetz restart link-shortener"))(restart)
     app.command(epilog=example("heimnetz alerts --state firing --json"))(alerts)
+    app.add_typer(alert, name="alert")
     app.command(epilog=example("heimnetz levels", "heimnetz levels --json"))(levels)
     app.command(epilog=example("heimnetz top", "heimnetz top --json"))(top)

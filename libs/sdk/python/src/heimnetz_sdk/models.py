@@ -239,6 +239,11 @@ class Services(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChannelTest(Model):
+    items: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class ServiceLevels(Model):
     at: datetime | None = None
     period_days: int = 0

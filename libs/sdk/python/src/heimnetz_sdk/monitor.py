@@ -1,9 +1,20 @@
 """Is it healthy?"""
 
 from heimnetz_sdk._transport import Transport
-from heimnetz_sdk.models import Alert, Page, ServiceLevels, Status, Top, decode, decode_page
+from heimnetz_sdk.models import (
+    Alert,
+    ChannelTest,
+    Page,
+    ServiceLevels,
+    Status,
+    Top,
+    decode,
+    decode_page,
+)
 
 BASE = "/api/monitor/v1"
+#: The monitor waits for a channel for at most a minute.
+CHANNEL_TEST_SECONDS = 90.0
 
 
 class Monitor:
@@ -19,6 +30,13 @@ class Monitor:
     def get_service_levels(self) -> ServiceLevels:
         answer = self._transport.request("GET", f"{BASE}/service-levels")
         return decode(ServiceLevels, answer.json())
+
+    def test_channels(self) -> ChannelTest:
+        """A test message to every channel; not repeated, since each would tell people again."""
+        answer = self._transport.request(
+            "POST", f"{BASE}/channels/test", timeout_seconds=CHANNEL_TEST_SECONDS
+        )
+        return decode(ChannelTest, answer.json())
 
     def list_alerts(self, state: str | None = None, *, limit: int = 50) -> Page[Alert]:
         query = {"state": state, "limit": limit}

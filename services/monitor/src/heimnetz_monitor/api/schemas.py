@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from heimnetz_monitor.levels import Aim, Subject
-from heimnetz_monitor.model import AlertStatus, Outcome
+from heimnetz_monitor.model import AlertStatus, DeliveryState, Outcome
 
 
 def _without_nul(text: str) -> str:
@@ -163,3 +163,14 @@ class ServiceLevels(BaseModel):
     period_days: int
     items: list[LevelShown]
     missing: str | None
+
+
+class DeliveryShown(BaseModel):
+    """`arrived` is what the channel's server accepted."""
+
+    channel: str
+    state: DeliveryState
+
+
+class ChannelTest(BaseModel):
+    items: list[DeliveryShown]
