@@ -146,6 +146,7 @@ class Engine:
                 self._variables.pop(image, None)
                 raise ImageMissing(f"the image {image} is not there") from error
             raise EngineDown(f"the engine refused: {str(error.explanation)[:300]}") from error
-        except (DockerException, RequestException, OSError) as error:
+        # The client takes an error's text from a key that need not be there.
+        except (DockerException, RequestException, OSError, KeyError, TypeError) as error:
             self._client = None
             raise EngineAway(f"the engine does not answer ({type(error).__name__})") from error

@@ -1,6 +1,10 @@
 """Faults F5, F6, F36: the sandbox dies at each step, the engine goes away; nothing is left over."""
 
 import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -115,3 +119,62 @@ def test_the_queue_is_kept_while_the_engine_is_away(
         away.rename(stand.socket)
 
         assert stand.get_run(run_id, 20)["outcome"] == "ok"
+
+
+@contextmanager
+def instead_of_the_engine(path: Path, answer: bytes) -> Iterator[None]:
+    """Whoever connects is answered so, or, where that is nothing, never."""
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(str(path))
+    path.chmod(0o666)
+    server.listen(32)
+    kept: list[socket.socket] = []
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = server.accept()
+                if not answer:
+                    kept.append(client)
+                    continue
+                with client:
+                    client.recv(65536)
+                    client.sendall(answer)
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield
+    finally:
+        # shutdown() wakes the one that waits in accept().
+        server.shutdown(socket.SHUT_RDWR)
+        server.close()
+        for client in kept:
+            client.close()
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+    ],
+    ids=["hangs", "answers 500"],
+)
+def test_the_queue_is_kept_while_the_engine_does_not_work(
+    place: Path, postgres_url: str, key_ring: KeyRing, answer: bytes
+) -> None:
+    """F36."""
+    hasty = "from heimnetz_sandbox import engine; engine.TIMEOUT_SECONDS = 1"
+    with standing(place, postgres_url, key_ring, hasty) as stand:
+        stand.install("waiter", "def run(input, context): return {}")
+        stand.run("waiter")
+        away = stand.socket.rename(stand.socket.with_name("away.sock"))
+        with instead_of_the_engine(stand.socket, answer):
+            eventually_sync(lambda: not stand.is_ready(), 30)
+            run_id = stand.ask("waiter", wait=3).json()["id"]
+            assert stand.get_run(run_id, 0)["state"] == "queued"
+        away.rename(stand.socket)
+
+        assert stand.get_run(run_id, 30)["outcome"] == "ok"
+        eventually_sync(stand.is_ready, 30)
