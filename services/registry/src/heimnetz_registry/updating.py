@@ -114,10 +114,10 @@ def reasons_to_wait(
     more = [key for key, _ in wants.permissions.asked() if not known.covers(key)]
     if more:
         reasons.append("it asks to " + ", ".join(describe(key) for key in more))
-    for name in ("kind", "fresh"):
-        old, new = getattr(had, name), getattr(wants, name)
-        if old != new:
-            reasons.append(f"{name} is {new}, it was {old}")
+    if wants.kind != had.kind:
+        reasons.append(f"it is a {wants.kind}, and was a {had.kind}")
+    if (had.fresh, wants.fresh) == ("container", "process"):
+        reasons.append("its calls would share a container")
     higher = _higher_limits(had, wants)
     if higher:
         reasons.append("its limits are higher: " + ", ".join(higher))
