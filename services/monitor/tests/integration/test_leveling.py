@@ -1,18 +1,28 @@
 """Service levels: of plugins from the runs that were recorded, of services from Prometheus."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import docker
 import httpx
 import pytest
 from prometheus_client import REGISTRY
 
 from heimnetz_common.database import Database
 from heimnetz_common.http import ServiceClient
-from heimnetz_common.testing import KeyRing, fresh_database, fresh_database_url, running
+from heimnetz_common.testing import (
+    KeyRing,
+    eventually_sync,
+    free_port,
+    fresh_database,
+    fresh_database_url,
+    image_of,
+    running,
+)
 from heimnetz_monitor import keeping, recording
 from heimnetz_monitor.app import create
 from heimnetz_monitor.leveling import Levels
@@ -237,6 +247,72 @@ async def test_the_levels_of_services_are_what_prometheus_recorded(
     assert registry.budget_left == pytest.approx(0.75)
     assert (registry.burn_rate, registry.since) == (2, LONG_AGO)
     assert (auditor.achieved, auditor.budget_left, auditor.burn_rate) == (None, 1.0, 0.0)
+
+
+@pytest.mark.engine
+async def test_a_real_prometheus_is_asked_in_words_that_it_understands(
+    database: Database, key_ring: KeyRing, tmp_path: Path
+) -> None:
+    began = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=1)
+    series = {
+        'objective:heimnetz_level_target:ratio{objective="latency"}': 0.99,
+        'service:heimnetz_level_burn:ratio1h{objective="latency",service="registry"}': 2.0,
+        'service:heimnetz_level_burn:ratio30d{objective="latency",service="registry"}': 0.5,
+        'service:heimnetz_level_total:rate5m{objective="latency",service="registry"}': 1.0,
+    }
+    with prometheus_of(series, began, tmp_path) as url:
+        client = ServiceClient(url, audience="prometheus", keys=key_ring.keys("monitor"))
+        [level], reason = await Levels(database, client).list_levels()
+        await client.close()
+
+    assert reason == ""
+    assert (level.aim, level.target, level.burn_rate) == (Aim.LATENCY, 0.99, 2.0)
+    assert (level.achieved, level.budget_left) == (pytest.approx(0.995), 0.5)
+    assert level.since is not None
+    assert timedelta(0) <= level.since - began <= timedelta(minutes=10)
+
+
+@contextmanager
+def prometheus_of(series: dict[str, float], began: datetime, folder: Path) -> Iterator[str]:
+    """A Prometheus whose past holds these values, a sample a minute since then."""
+    minutes = range(int((datetime.now(UTC) - began).total_seconds() // 60) + 1)
+    lines = [
+        f"{name} {value} {began.timestamp() + 60 * minute}"
+        for name, value in series.items()
+        for minute in minutes
+    ]
+    (folder / "past").write_text("\n".join([*lines, "# EOF\n"]))
+    (folder / "prometheus.yml").write_text("{}")
+    folder.chmod(0o755)
+    port = free_port()
+    script = (
+        "promtool tsdb create-blocks-from openmetrics --quiet /checked/past /data && "
+        "exec prometheus --config.file=/checked/prometheus.yml --storage.tsdb.path=/data "
+        f"--web.listen-address=127.0.0.1:{port}"
+    )
+    engine = docker.from_env()
+    container = engine.containers.run(
+        image_of("PROMETHEUS_IMAGE", "prom/prometheus:v3.5.3"),
+        entrypoint=["sh", "-c", script],
+        detach=True,
+        network_mode="host",
+        user="65534:65534",
+        tmpfs={"/data": "mode=1777"},
+        volumes={str(folder): {"bind": "/checked", "mode": "ro"}},
+    )
+    url = f"http://127.0.0.1:{port}"
+
+    def is_ready() -> bool:
+        with suppress(httpx.TransportError):
+            return httpx.get(f"{url}/-/ready").is_success
+        return False
+
+    try:
+        eventually_sync(is_ready)
+        yield url
+    finally:
+        container.remove(force=True, v=True)
+        engine.close()
 
 
 async def test_without_prometheus_the_plugins_are_listed_and_the_reason_is_told(
