@@ -23,7 +23,7 @@ from heimnetz_sandbox.model import Health, Outcome, Request, Trigger
 from heimnetz_sandbox.store import installations, runs, services
 from heimnetz_sandbox.store.services import Life
 
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 1.0
 UP_SECONDS = 30.0
 PROBE_SECONDS = 5.0
 MAX_FAILURES = 3
@@ -97,9 +97,10 @@ class Keeper:
         try:
             while True:
                 try:
-                    await self._start_missing(datetime.now(UTC))
-                    await self._stop_outdated()
-                    await self._look_after_own()
+                    if await self._has_any():
+                        await self._start_missing(datetime.now(UTC))
+                        await self._stop_outdated()
+                        await self._look_after_own()
                 except HeimnetzError as error:
                     log.warning("services_wait", reason=error.detail)
                 await asyncio.sleep(LOOK_SECONDS)
@@ -107,6 +108,13 @@ class Keeper:
             for probing in self._probed.values():
                 if probing.task is not None:
                     probing.task.cancel()
+
+    async def _has_any(self) -> bool:
+        """Most homes have no service, and one small question a second is all they pay."""
+        if self._up or self._probed:
+            return True
+        async with self._database.connection() as connection:
+            return bool(await services.list_wanted(connection))
 
     async def _start_missing(self, now: datetime) -> None:
         async with self._database.connection() as connection:

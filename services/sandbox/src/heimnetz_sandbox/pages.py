@@ -9,6 +9,7 @@ import base64
 import binascii
 import re
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -23,7 +24,7 @@ HEAD_SECONDS = 10.0
 IDLE_SECONDS = 300.0
 MAX_HEAD_BYTES = 32 * 1024
 CHUNK_BYTES = 64 * 1024
-CONNECTIONS = 256
+CONNECTIONS, OF_ONE_PLUGIN = 256, 64
 
 _PLACE = re.compile(r"/([a-z0-9-]{1,63})(/[\x21-\x7e]*)?")
 _HOP_BY_HOP = frozenset(
@@ -61,6 +62,7 @@ class Pages:
         self._find = find
         self._bind, self._port, self._tls = bind, port, tls
         self._open = 0
+        self._open_of: Counter[str] = Counter()
 
     async def run(self) -> None:
         server = await asyncio.start_server(
@@ -105,6 +107,10 @@ class Pages:
         if socket is None:
             await client.refuse(503, f"{plugin} is no service that runs now")
             return
+        if self._open_of[plugin] >= OF_ONE_PLUGIN:
+            await client.refuse(503, f"too many requests at once for {plugin}")
+            return
+        self._open_of[plugin] += 1
         try:
             async with _connected(socket) as service:
                 status = await _pass(client, service, request, plugin, path)
@@ -113,6 +119,8 @@ class Pages:
             await client.refuse(502, str(error))
         else:
             metrics.PAGES.labels(plugin, f"{status // 100}xx").inc()
+        finally:
+            self._open_of[plugin] -= 1
 
 
 class Side:

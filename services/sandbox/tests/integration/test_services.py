@@ -265,3 +265,31 @@ def test_a_service_is_restarted_by_wish(site: Site) -> None:
 
     eventually_sync(lambda: site.service("restarted")["run_id"] != before, 30)
     eventually_sync(lambda: site.is_up("restarted"), 30)
+
+
+def test_a_service_that_holds_its_connections_does_not_hold_up_another(
+    site: Site, echo: str
+) -> None:
+    code = """
+held = []
+def run(input, context):
+    while True:
+        connection, _ = context.listener.accept()
+        head = connection.recv(65536)
+        if b"GET / " in head:
+            connection.sendall(b"HTTP/1.1 200 OK\\r\\ncontent-length: 0\\r\\n\\r\\n")
+        else:
+            held.append(connection)
+"""
+    site.install("holder", code, limits={"open_files": 200})
+    eventually_sync(lambda: site.is_up("holder"), 30)
+    browsers = [socket.create_connection(("127.0.0.1", site.port), 10) for _ in range(70)]
+    try:
+        for browser in browsers:
+            browser.sendall(b"GET /holder/slow HTTP/1.1\r\nHost: x\r\n\r\n")
+
+        eventually_sync(lambda: site.get("/holder/slow").status_code == 503, 20)
+        assert site.get(f"/{echo}/").status_code == 200
+    finally:
+        for browser in browsers:
+            browser.close()
