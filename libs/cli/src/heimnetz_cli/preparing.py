@@ -1,4 +1,4 @@
-"""The environment in which a plugin's tests run: `.venv` in the project.
+"""The environment in which a plugin's tests run: `.venv` in the project, or Node.
 
 What the SDK consists of goes in as it is here, from wheels made of this very installation: a
 package index is asked only for what others wrote, and needs to know nothing of ours.

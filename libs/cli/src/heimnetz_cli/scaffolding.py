@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCHEMA_FILE = ".vscode/manifest.schema.json"
+STAND_IN = "tests/heimnetz.js"
 MAX_AUTHOR_CHARACTERS = 120
 # A room for all templates and one for each; in it, what all languages share and what one has.
 _COMMON, _ANY = "common", "any"
@@ -138,6 +139,11 @@ def schema_text() -> str:
     from heimnetz_manifest import manifest_schema
 
     return json.dumps(manifest_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def stand_in() -> bytes:
+    """The platform as the tests of a plugin for Node meet it."""
+    return (TEMPLATES / _COMMON / Language.NODE / STAND_IN).read_bytes()
 
 
 def find_author() -> str:

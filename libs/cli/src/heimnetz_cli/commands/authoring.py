@@ -1,12 +1,16 @@
 """From nothing to a plugin whose tests run."""
 
+import json
+import os
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from heimnetz_cli.commands.options import Json, example
+from heimnetz_cli.commands.publishing import explain
 from heimnetz_cli.exits import Exit, Failure
 from heimnetz_cli.output import note, show, show_json
 from heimnetz_cli.scaffolding import Language, Template
@@ -61,33 +65,55 @@ def setup(
     ] = Path(),
     as_json: Json = False,
 ) -> None:
-    """Make the project's .venv with the SDK and pytest, and refresh the editor's schema.
+    """Make what the tests need, and refresh the editor's schema.
 
-    Again, it brings both up to date; what else was installed there stays.
+    Python: .venv in the project, with the SDK and pytest. Node: tests/heimnetz.js, with which the
+    tests call the plugin, and by npm what package.json names, if it names anything. Again, it
+    brings all up to date; what else was installed stays.
     """
-    from heimnetz_cli.preparing import prepare
     from heimnetz_cli.scaffolding import SCHEMA_FILE, schema_text
 
-    _need_manifest(project)
-    python = prepare(project)
+    manifest = _need_manifest(project)
+    made = _prepare(project, manifest)
     schema = project / SCHEMA_FILE
     if schema.is_file():
         schema.write_text(schema_text(), encoding="utf-8")
     if as_json:
-        show_json({"python": str(python)})
+        show_json(made)
     else:
-        show(f"{python} has what the tests need; next: heimnetz test")
+        show(f"{next(iter(made.values()))} has what the tests need; next: heimnetz test")
+
+
+def _prepare(project: Path, manifest: Path) -> dict[str, str]:
+    """The language, and what runs it."""
+    from heimnetz_cli import preparing, preparing_node
+    from heimnetz_cli.scaffolding import STAND_IN, stand_in
+
+    if not preparing_node.is_for_node(manifest):
+        return {"python": str(preparing.prepare(project))}
+    node = preparing_node.prepare(project)
+    file = project / STAND_IN
+    if file.is_file():
+        file.write_bytes(stand_in())
+    return {"node": str(node)}
 
 
 def run_tests(context: typer.Context, project: Project = Path()) -> None:
-    """Run the project's tests with pytest, in its .venv where there is one.
+    """Run the project's tests: with pytest in its .venv where there is one, or with node --test.
 
-    What is not an option of this command goes to pytest. Ends with 0 when all passed, 1 when one
-    did not, 5 when there are none.
+    What is not an option of this command goes to pytest or Node. Ends with 0 when all passed, 1
+    when one did not, 5 when there are none.
     """
+    from heimnetz_cli.preparing_node import is_for_node
+
+    if is_for_node(_need_manifest(project)):
+        raise typer.Exit(_test_with_node(project, context.args))
+    raise typer.Exit(_test_with_python(project, context.args))
+
+
+def _test_with_python(project: Path, words: list[str]) -> Exit:
     from heimnetz_cli.preparing import find_missing, find_python
 
-    _need_manifest(project)
     python = find_python(project)
     missing = find_missing(python)
     if missing:
@@ -95,20 +121,47 @@ def run_tests(context: typer.Context, project: Project = Path()) -> None:
     note(f"tests with {python}")
     # Absolute, since pytest begins in the project; never resolved, or a .venv would be left.
     done = subprocess.run(  # noqa: S603 - the person's own words to pytest
-        [python.absolute(), "-m", "pytest", *context.args], cwd=project, check=False
+        [python.absolute(), "-m", "pytest", *words], cwd=project, check=False
     )
-    raise typer.Exit(_PYTEST_CODES.get(done.returncode, Exit.UNEXPECTED))
+    return _PYTEST_CODES.get(done.returncode, Exit.UNEXPECTED)
 
 
-def _need_manifest(project: Path) -> None:
-    if not (project / "plugin.yaml").is_file():
+def _test_with_node(project: Path, words: list[str]) -> Exit:
+    from heimnetz_cli.preparing_node import VARIABLE, facts_of, find_node, has_tests
+    from heimnetz_manifest import InvalidManifest, parse_manifest
+
+    try:
+        manifest = parse_manifest((project / "plugin.yaml").read_bytes())
+    except InvalidManifest as error:
+        raise Failure(explain(error, project), Exit.REFUSED_INPUT) from None
+    node = find_node()
+    if not has_tests(project):
+        raise Failure(f"{project.resolve()} has no tests, such as plugin.test.js", Exit.NOT_FOUND)
+    note(f"tests with {node}")
+    with tempfile.TemporaryDirectory(prefix="heimnetz-") as place:
+        facts = Path(place) / "manifest.json"
+        facts.write_text(json.dumps(facts_of(manifest)), encoding="utf-8")
+        done = subprocess.run(  # noqa: S603 - the person's own words to Node
+            [node, "--test", *words],
+            cwd=project,
+            env={**os.environ, VARIABLE: str(facts)},
+            check=False,
+        )
+    return Exit.OK if done.returncode == 0 else Exit.BAD_OUTCOME
+
+
+def _need_manifest(project: Path) -> Path:
+    manifest = project / "plugin.yaml"
+    if not manifest.is_file():
         raise Failure(f"{project.resolve()} has no plugin.yaml; begin with: heimnetz new NAME")
+    return manifest
 
 
 def add_to(app: typer.Typer) -> None:
     app.command(
         epilog=example(
             "heimnetz new frost-warning --template advanced",
+            "heimnetz new frost-warning --template advanced --language node",
             "heimnetz new my-plugin --in plugins --author 'Ada Lovelace'",
         )
     )(new)

@@ -1,0 +1,131 @@
+"""What the tests of a plugin for Node need: Node itself, and the manifest in a form it can read."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from heimnetz_cli.exits import Exit, Failure
+from heimnetz_cli.output import note
+
+if TYPE_CHECKING:
+    from heimnetz_manifest import Manifest
+
+#: Where the tests find the file of `facts_of`.
+VARIABLE = "HEIMNETZ_MANIFEST"
+OLDEST = 20
+MAX_PACKAGE_BYTES = 1 << 20
+_RUNTIME = re.compile(r"""^runtime:\s*["']?node["']?\s*(#|$)""", re.MULTILINE)
+_TEST_FILE = re.compile(r".*[.\-_]test\.[cm]?js|test(-.*)?\.[cm]?js")
+_SKIPPED = frozenset({"node_modules"})
+_INSTALL = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+_MAX_COMPLAINT_LINES = 15
+
+
+def is_for_node(manifest: Path) -> bool:
+    """By its line alone, so that a manifest with mistakes is no obstacle."""
+    return _RUNTIME.search(manifest.read_text(encoding="utf-8", errors="replace")) is not None
+
+
+def find_node() -> Path:
+    """Raises: Failure."""
+    found = shutil.which("node")
+    if found is None:
+        raise Failure(f"there is no Node on the PATH; {OLDEST} or newer is needed")
+    done = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)  # noqa: S603 - no word of anybody else's
+    version = re.match(r"v(\d+)\.", done.stdout)
+    if version is None or int(version[1]) < OLDEST:
+        said = done.stdout.strip()[:40] or "nothing"
+        raise Failure(f"{found} says that it is {said}; Node {OLDEST} or newer is needed")
+    return Path(found)
+
+
+def prepare(project: Path) -> Path:
+    """Find Node, and install what the project's package.json names; often that is nothing.
+
+    Raises: Failure.
+    """
+    node = find_node()
+    if _has_dependencies(project / "package.json"):
+        npm = shutil.which("npm")
+        if npm is None:
+            raise Failure("package.json has dependencies, and there is no npm on the PATH")
+        note("installing what package.json names; scripts of packages are not run")
+        how = "ci" if (project / "package-lock.json").is_file() else "install"
+        done = subprocess.run(  # noqa: S603 - no shell, and words of ours
+            [npm, how, *_INSTALL],
+            cwd=project,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        if done.returncode != 0:
+            said = (done.stderr or done.stdout).strip().splitlines()[-_MAX_COMPLAINT_LINES:]
+            lines = ["what package.json names cannot be installed", *(f"  {one}" for one in said)]
+            raise Failure("\n".join(lines), Exit.UNAVAILABLE)
+    return node
+
+
+def has_tests(project: Path) -> bool:
+    return any(_TEST_FILE.fullmatch(path.name) for path in _files(project))
+
+
+def facts_of(manifest: "Manifest") -> dict[str, Any]:
+    """What the stand-in of the platform in the project's tests has to know of the manifest."""
+    from heimnetz_manifest import Grants
+
+    schema = manifest.configuration_schema
+    document = schema.document
+    is_open = "patternProperties" in document or document.get("additionalProperties", False)
+    return {
+        "entry_point": manifest.entry_point,
+        "grants": list(Grants.all_of(manifest.permissions)),
+        "result_bytes": manifest.limits.result_bytes,
+        "configuration": {
+            "defaults": schema.defaults(),
+            "known": None if is_open is not False else list(document.get("properties", {})),
+            "required": list(document.get("required", ())),
+            "withheld": [
+                {"name": one.name, "to": str(one.to)}
+                for one in manifest.permissions.secrets
+                if one.to is not None
+            ],
+        },
+        "examples": [
+            {
+                "name": one.name,
+                "input": one.input,
+                "files": list(one.files),
+                "configuration": one.configuration,
+                "output": one.output,
+            }
+            for one in manifest.examples
+        ],
+    }
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if path.name.startswith(".") or path.name in _SKIPPED or path.is_symlink():
+            continue
+        if path.is_dir():
+            yield from _files(path)
+        else:
+            yield path
+
+
+def _has_dependencies(file: Path) -> bool:
+    if not file.is_file():
+        return False
+    try:
+        with file.open("rb") as stream:
+            document = json.loads(stream.read(MAX_PACKAGE_BYTES))
+    except (ValueError, RecursionError):
+        raise Failure(f"{file} is no JSON", Exit.REFUSED_INPUT) from None
+    if not isinstance(document, dict):
+        raise Failure(f"{file} is no JSON object", Exit.REFUSED_INPUT)
+    return bool(document.get("dependencies") or document.get("devDependencies"))

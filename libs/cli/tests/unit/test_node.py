@@ -1,0 +1,176 @@
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from heimnetz_cli.scaffolding import STAND_IN, stand_in
+
+from .conftest import Heimnetz
+
+HERE = Path(__file__).parent
+RUNTIME = HERE.parents[3] / "services" / "sandbox" / "runtimes" / "node"
+
+
+@pytest.fixture
+def project(heimnetz: Heimnetz, tmp_path: Path) -> Path:
+    assert heimnetz("new", "x", "--language", "node", "--in", tmp_path).code == 0
+    return tmp_path / "x"
+
+
+@pytest.fixture
+def only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The one folder in which programs are found."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+def program(path: Path, text: str) -> None:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+def test_in_tests_the_platform_is_as_strict_as_the_real_one(
+    heimnetz: Heimnetz, tmp_path: Path
+) -> None:
+    project = tmp_path / "p"
+    (project / "tests").mkdir(parents=True)
+    for name in ("plugin.yaml", "plugin.js"):
+        shutil.copy(HERE / "stand_in" / name, project)
+    shutil.copy(HERE / "stand_in" / "plugin.test.js", project / "tests")
+    (project / STAND_IN).write_bytes(stand_in())
+
+    report = ("--test-reporter=spec", f"--test-reporter-destination={tmp_path / 'report'}")
+    tested = heimnetz("test", "--project", project, *report)
+
+    assert tested.code == 0, tested.err or (tmp_path / "report").read_text()
+
+
+def test_the_runtime_gives_the_context_that_the_tests_give() -> None:
+    real = (RUNTIME / "working.js").read_text()
+    block = re.search(r"function contextOf\(call\) \{\n  return \{\n(.*?)\n  \};", real, re.DOTALL)
+    assert block is not None
+    names = sorted(re.findall(r"^    (\w+):", block[1], re.MULTILINE))
+
+    test = (HERE / "stand_in" / "plugin.test.js").read_text()
+    assert ", ".join(f"'{name}'" for name in names) in test
+
+
+def test_setup_needs_no_npm_where_nothing_is_to_be_installed(
+    heimnetz: Heimnetz, project: Path, only: Path
+) -> None:
+    program(only / "node", "echo v20.1.0")
+    (project / STAND_IN).write_text("old")
+    (project / ".vscode" / "manifest.schema.json").write_text("{}")
+
+    said = heimnetz("setup", project, "--json")
+
+    assert (said.code, json.loads(said.out)) == (0, {"node": str(only / "node")})
+    assert (project / STAND_IN).read_bytes() == stand_in()
+    assert "properties" in json.loads((project / ".vscode/manifest.schema.json").read_text())
+    assert not (project / ".venv").exists()
+
+
+@pytest.mark.parametrize(("lock", "how"), [(None, "install"), ("package-lock.json", "ci")])
+def test_setup_installs_what_package_json_names_and_runs_no_script_of_it(
+    heimnetz: Heimnetz, project: Path, only: Path, lock: str | None, how: str
+) -> None:
+    program(only / "node", "echo v20.1.0")
+    program(only / "npm", 'echo "$PWD" "$@" > "${0%/*}/asked"')
+    (project / "package.json").write_text('{"devDependencies": {"x": "1"}}')
+    if lock is not None:
+        (project / lock).write_text("{}")
+
+    said = heimnetz("setup", project)
+
+    assert said.code == 0, said.err
+    where, command, *words = (only / "asked").read_text().split()
+    assert (where, command) == (str(project), how)
+    assert "--ignore-scripts" in words
+
+
+@pytest.mark.parametrize("answer", [None, "echo v18.19.0", "echo no; exit 1", ""])
+@pytest.mark.parametrize("command", [("setup",), ("test", "--project")])
+def test_without_node_20_both_say_what_is_needed(
+    heimnetz: Heimnetz, project: Path, only: Path, answer: str | None, command: tuple[str, ...]
+) -> None:
+    if answer is not None:
+        program(only / "node", answer)
+
+    said = heimnetz(*command, project)
+
+    assert said.code == 2
+    assert "20 or newer is needed" in said.err
+
+
+def test_dependencies_without_npm_are_named(heimnetz: Heimnetz, project: Path, only: Path) -> None:
+    program(only / "node", "echo v20.1.0")
+    (project / "package.json").write_text('{"dependencies": {"x": "1"}}')
+
+    said = heimnetz("setup", project)
+
+    assert said.code == 2
+    assert "no npm" in said.err
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000, "\xff"])
+def test_a_package_json_that_is_none_is_named(
+    heimnetz: Heimnetz, project: Path, only: Path, text: str
+) -> None:
+    program(only / "node", "echo v20.1.0")
+    (project / "package.json").write_bytes(text.encode("latin-1"))
+
+    said = heimnetz("setup", project)
+
+    assert said.code == 7
+    assert "package.json is no JSON" in said.err
+
+
+def test_a_failed_installation_says_why(heimnetz: Heimnetz, project: Path, only: Path) -> None:
+    program(only / "node", "echo v20.1.0")
+    program(only / "npm", "echo nothing to be had >&2; exit 1")
+    (project / "package.json").write_text('{"dependencies": {"x": "1"}}')
+
+    said = heimnetz("setup", project)
+
+    assert said.code == 8
+    assert "nothing to be had" in said.err
+
+
+def test_exit_codes_tell_a_failed_test_no_tests_and_a_broken_manifest(
+    heimnetz: Heimnetz, project: Path
+) -> None:
+    test = project / "tests" / "plugin.test.js"
+    test.write_text("require('node:test').test('x', () => { throw new Error('no'); });\n")
+    failed = heimnetz("test", "--project", project, "--test-reporter", "dot")
+    test.unlink()
+    none = heimnetz("test", "--project", project)
+    manifest = project / "plugin.yaml"
+    manifest.write_text(manifest.read_text().replace("kind: job", "kind: nothing"))
+    broken = heimnetz("test", "--project", project)
+
+    assert (failed.code, none.code, broken.code) == (1, 5, 7)
+    assert "/kind" in broken.err
+
+
+def test_the_tests_alone_say_how_they_are_run(project: Path) -> None:
+    node = shutil.which("node")
+    assert node is not None, "Node 20 is needed"
+    environment = {key: value for key, value in os.environ.items() if key != "HEIMNETZ_MANIFEST"}
+    done = subprocess.run(
+        [node, "--test"],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "run the tests with: heimnetz test" in done.stdout
