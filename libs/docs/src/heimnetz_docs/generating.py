@@ -28,12 +28,14 @@ def generate(subject: Subject) -> dict[str, bytes]:
     gives it a limit and falls back to `Care.PLAIN`.
     """
     page = describe(subject)
+    interface = renderers.openapi.document(subject)
     files = {
         "index.html": renderers.html.version(page, subject.care),
         "front.html": renderers.html.front(page, subject.care),
         "index.md": renderers.markdown.version(page, subject.care),
         "index.json": renderers.json.version(page, subject.known),
-        "openapi.json": renderers.openapi.version(subject),
+        "openapi.json": renderers.json.dump(interface),
+        "api.html": renderers.html.interface(page, interface),
     }
     return files | dict(page.images)
 

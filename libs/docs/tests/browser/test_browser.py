@@ -37,6 +37,8 @@ PAGES = [
     "",
     f"{JOB}/",
     f"{JOB}/versions.html",
+    f"{JOB}/1.0.0/api.html",
+    f"{SERVICE}/1.0.0/api.html",
     f"{SERVICE}/plain/",
     "platform/index.html",
 ]

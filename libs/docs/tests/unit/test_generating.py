@@ -66,25 +66,6 @@ def test_openapi_is_valid_and_names_the_route(make_subject):
     assert "/api/sandbox/v1/plugins/lamp-report/runs" in document["paths"]
 
 
-def test_openapi_of_an_api_has_its_own_routes(make_package, known):
-    manifest = make_package().manifest
-    endpoint = {
-        "method": "GET",
-        "path": "/lamps/{room}",
-        "summary": "Lamps of a room",
-        "output": {"type": "object"},
-    }
-    manifest = type(manifest).model_validate(
-        manifest.model_dump(mode="json", by_alias=True) | {"endpoints": [endpoint]}
-    )
-    package = dataclasses.replace(make_package(), manifest=manifest)
-
-    document = json.loads(generate(Subject(package, known))["openapi.json"])
-
-    validate(document)
-    assert document["paths"]["/lamps/{room}"]["get"]["parameters"][0]["name"] == "room"
-
-
 def test_a_secret_setting_is_marked(make_subject):
     html = generate(make_subject())["index.html"].decode()
 

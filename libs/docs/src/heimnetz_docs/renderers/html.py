@@ -12,6 +12,7 @@ from markupsafe import Markup
 from heimnetz_docs import markup
 from heimnetz_docs.guides import Guide
 from heimnetz_docs.model import Block, Care, Cell, Entry, Group, Page, Prose, Section
+from heimnetz_docs.renderers import viewer
 from heimnetz_docs.text import visible
 
 STATIC = "_static"
@@ -25,6 +26,18 @@ def version(page: Page, care: Care) -> bytes:
 def front(page: Page, care: Care) -> bytes:
     """The same page one directory above, where the latest version is found."""
     return _version(page, care, root="../", here=f"{page.version}/", up="")
+
+
+def interface(page: Page, document: Mapping[str, Any]) -> bytes:
+    """The OpenAPI document for people, in the version's own directory."""
+    return _render(
+        "interface.html.j2",
+        root="../../",
+        up="../",
+        page=page,
+        sections=viewer.sections(document),
+        prose=None,
+    )
 
 
 def versions(entries: Sequence[Entry], latest: Entry) -> bytes:
@@ -74,7 +87,7 @@ def _version(page: Page, care: Care, *, root: str, here: str, up: str) -> bytes:
         up=up,
         page=page,
         prose=prose,
-        is_front=bool(here),
+        here=here,
         has_voice={section.anchor: _has_prose(section) for section in page.sections},
     )
 

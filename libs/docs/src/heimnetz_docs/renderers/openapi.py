@@ -1,10 +1,10 @@
 """The plugin's interface for programs as OpenAPI 3.1: its invocation, and routes of its own."""
 
-import re
 from typing import Any
 
+from heimnetz_docs import shapes
 from heimnetz_docs.model import Subject
-from heimnetz_docs.renderers.json import dump
+from heimnetz_docs.renderers import endpoints
 
 _PROBLEMS = {
     "401": "No token, or one that is not valid",
@@ -33,39 +33,70 @@ _OUTCOMES = [
     "engine_error",
     "killed",
 ]
-_PARAMETER = re.compile(r"{([A-Za-z0-9_]+)}")
+_GATEWAY = {"url": "/", "description": "The platform's gateway"}
 
 
-def version(subject: Subject) -> bytes:
+def document(subject: Subject) -> dict[str, Any]:
+    """A service has routes of its own on the plugins' port; a job is started at the gateway."""
     manifest = subject.manifest
+    is_service = manifest.kind == "service"
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": manifest.title,
+            "version": str(manifest.version),
+            "summary": manifest.summary,
+            "license": {"name": manifest.licence, "identifier": manifest.licence},
+        },
+        "servers": [_plugins_port(str(manifest.name)) if is_service else _GATEWAY],
+        "security": [] if is_service else [{"token": []}],
+        "paths": endpoints.paths(manifest.endpoints, _problem) if is_service else _runs(subject),
+        "components": _service_components() if is_service else _run_components(subject),
+    }
+
+
+def _plugins_port(name: str) -> dict[str, Any]:
+    return {
+        "url": f"https://{{home}}:{{port}}/{name}",
+        "description": "The plugins' port. Whoever reaches it may ask; no token is passed on.",
+        "variables": {
+            "home": {"default": "localhost", "description": "Name or address of the home server"},
+            "port": {"default": "8444", "description": "HEIMNETZ_PLUGIN_PORT"},
+        },
+    }
+
+
+def _service_components() -> dict[str, Any]:
+    return {"schemas": {"Problem": _problem_schema()}}
+
+
+def _runs(subject: Subject) -> dict[str, Any]:
     paths: dict[str, Any] = {}
-    if manifest.triggers.http:
-        paths[f"/api/sandbox/v1/plugins/{manifest.name}/runs"] = {"post": _start(subject)}
+    if subject.manifest.triggers.http:
+        paths[f"/api/sandbox/v1/plugins/{subject.manifest.name}/runs"] = {"post": _start(subject)}
         paths["/api/sandbox/v1/runs/{id}"] = {"get": _get_run()}
-    for endpoint in manifest.endpoints:
-        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _endpoint(endpoint)
-    return dump(
-        {
-            "openapi": "3.1.0",
-            "info": {
-                "title": manifest.title,
-                "version": str(manifest.version),
-                "summary": manifest.summary,
-                "license": {"name": manifest.licence},
+    return paths
+
+
+def _run_components(subject: Subject) -> dict[str, Any]:
+    outputs = [item.output for item in subject.manifest.examples if item.output is not None]
+    return {
+        "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        "schemas": {
+            "Configuration": {
+                "description": "What the owner sets for all runs; no part of a call",
+                **subject.manifest.configuration,
             },
-            "servers": [{"url": "/", "description": "The platform's gateway"}],
-            "security": [{"token": []}],
-            "paths": paths,
-            "components": {
-                "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-                "schemas": {
-                    "Run": _run_schema(),
-                    "Problem": _problem_schema(),
-                    "Input": _input_schema(subject),
-                },
+            "Input": _input_schema(subject),
+            "Problem": _problem_schema(),
+            "Result": {
+                "description": "What a run that ended ok answers"
+                + (", as far as the examples show" if outputs else ""),
+                **(shapes.shape(outputs) | {"examples": outputs} if outputs else {}),
             },
-        }
-    )
+            "Run": _run_schema(),
+        },
+    }
 
 
 def _start(subject: Subject) -> dict[str, Any]:
@@ -126,26 +157,6 @@ def _get_run() -> dict[str, Any]:
     }
 
 
-def _endpoint(endpoint: Any) -> dict[str, Any]:
-    names = dict.fromkeys(_PARAMETER.findall(endpoint.path))
-    operation: dict[str, Any] = {
-        "summary": endpoint.summary,
-        "parameters": [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-            for name in names
-        ],
-        "responses": {
-            "200": {"description": "The answer"},
-            "default": _problem("Refused or failed"),
-        },
-    }
-    if endpoint.output:
-        operation["responses"]["200"]["content"] = {"application/json": {"schema": endpoint.output}}
-    if endpoint.input and endpoint.method != "GET":
-        operation["requestBody"] = {"content": {"application/json": {"schema": endpoint.input}}}
-    return operation
-
-
 def _header(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": name,
@@ -169,7 +180,7 @@ def _input_schema(subject: Subject) -> dict[str, Any]:
     inner: dict[str, Any] = {"type": "object", "description": "What the plugin is called with"}
     samples = [item.input for item in subject.manifest.examples if item.input]
     if samples:
-        inner["examples"] = samples
+        inner |= shapes.shape(samples) | {"examples": samples}
     return {"type": "object", "properties": {"input": inner}, "additionalProperties": False}
 
 
@@ -221,7 +232,7 @@ def _run_schema() -> dict[str, Any]:
             "state": {"enum": ["queued", "running", "finished"]},
             "outcome": {"enum": [*_OUTCOMES, None]},
             "reason": {"type": ["string", "null"]},
-            "result": {},
+            "result": {"anyOf": [{"$ref": "#/components/schemas/Result"}, {"type": "null"}]},
             "files": {"type": "array", "items": file},
             "queued_at": moment,
             "started_at": moment,

@@ -1,12 +1,23 @@
 """How programs call the plugin: the invocation endpoint, and routes of its own if it has any."""
 
+from heimnetz_docs import shapes
 from heimnetz_docs.model import Block, Cell, Look, Notice, Paragraph, Section, Subject, Table, Tone
 
 
 def describe(subject: Subject) -> Section:
     manifest = subject.manifest
     blocks: list[Block] = []
-    if manifest.triggers.http:
+    if manifest.kind == "service":
+        blocks.append(
+            Paragraph(
+                (
+                    Cell("It answers on the plugins' port, at "),
+                    Cell(f"https://HOME:8444/{manifest.name}/", Look.CODE),
+                    Cell(", to everybody who reaches that port."),
+                )
+            )
+        )
+    elif manifest.triggers.http:
         route = f"POST /api/sandbox/v1/plugins/{manifest.name}/runs"
         blocks += [
             Paragraph(
@@ -16,7 +27,7 @@ def describe(subject: Subject) -> Section:
         ]
     else:
         blocks.append(Notice(Tone.NOTE, "This plugin cannot be called over HTTP."))
-    if manifest.endpoints:
+    if manifest.endpoints and manifest.kind == "service":
         rows = tuple(
             (Cell(f"{item.method} {item.path}", Look.CODE), Cell(item.summary))
             for item in manifest.endpoints
@@ -33,11 +44,17 @@ def describe(subject: Subject) -> Section:
             )
         )
     )
+    warnings = tuple(
+        f"{item.method} {item.path}: the schema of its {what} is left out: {reason}"
+        for item in manifest.endpoints
+        for what, schema in (("input", item.input), ("output", item.output))
+        if (reason := shapes.mistake(schema)) is not None
+    )
     facts = {
         "openapi": "openapi.json",
         "endpoints": [item.model_dump(mode="json") for item in manifest.endpoints],
     }
-    return Section("http-api", "HTTP API", tuple(blocks), facts)
+    return Section("http-api", "HTTP API", tuple(blocks), facts, warnings)
 
 
 def _answers() -> Table:

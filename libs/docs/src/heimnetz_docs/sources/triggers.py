@@ -10,7 +10,9 @@ from heimnetz_manifest import Manifest
 def describe(subject: Subject) -> Section:
     triggers = subject.manifest.triggers
     items: list[tuple[Cell, ...]] = []
-    if triggers.http:
+    if subject.manifest.kind == "service":
+        items.append((Cell("It is a service: it runs all the time, once it is installed."),))
+    elif triggers.http:
         items.append(
             (
                 Cell("A call over HTTP, with "),
@@ -39,6 +41,8 @@ def describe(subject: Subject) -> Section:
 
 
 def summary(manifest: Manifest) -> str:
+    if manifest.kind == "service":
+        return "All the time"
     triggers = manifest.triggers
     parts = ["when called"] if triggers.http else []
     if triggers.cron:

@@ -14,6 +14,8 @@ def describe(subject: Subject) -> Section:
         Code(f"heimnetz install {manifest.name}@{manifest.version}", "sh"),
     ]
     facts: dict[str, Any] = {"install": f"heimnetz install {manifest.name}@{manifest.version}"}
+    if manifest.kind == "service":
+        return _service(blocks, facts, str(manifest.name))
     if not manifest.triggers.http:
         blocks.append(Notice(Tone.NOTE, "It cannot be called: its triggers start it."))
         return Section("usage", "Usage", tuple(blocks), facts)
@@ -34,6 +36,20 @@ def describe(subject: Subject) -> Section:
         ),
     ]
     return Section("usage", "Usage", tuple(blocks), facts | {"run": command, "request": request})
+
+
+def _service(blocks: list[Block], facts: dict[str, Any], name: str) -> Section:
+    address = f"https://HOME:8444/{name}/"
+    blocks += [
+        Paragraph(
+            (Cell("It runs from then on. Its pages, with the name of your server for HOME:"),)
+        ),
+        Code(address),
+        Paragraph(
+            (Cell("Its routes for programs are in "), Cell("HTTP API", href="#http-api"), Cell("."))
+        ),
+    ]
+    return Section("usage", "Usage", tuple(blocks), facts | {"pages": address})
 
 
 def commands(subject: Subject) -> tuple[str, str]:
