@@ -67,7 +67,13 @@ class Folders:
         return folder
 
     def store_code(self, sha256: str, files: Mapping[str, bytes]) -> None:
-        """Writes beside and renames, so that a folder is whole or absent."""
+        """Writes beside and renames, so that a folder is whole or absent.
+
+        One that is whole already stays: a container may be about to be made that binds it.
+        """
+        with contextlib.suppress(OSError):
+            if read_tree(self.code(sha256)) == dict(files):
+                return
         temporary = self.root / "code" / f".{uuid.uuid4().hex}"
         _make(temporary)
         for name, data in files.items():

@@ -52,3 +52,28 @@ def test_what_is_installed_or_was_just_built_stays(folders: Folders) -> None:
 
     assert folders.collect_dependencies({"installed"}, 0) == 200
     assert left(folders) == {"installed", "just-built"}
+
+
+def test_code_that_is_whole_is_left_alone_and_code_that_is_not_is_replaced(
+    folders: Folders,
+) -> None:
+    files = {"plugin.yaml": b"name: p", "src/plugin.py": b"def run(): ..."}
+    folders.store_code("ab", files)
+    before = folders.code("ab").stat().st_ino
+
+    folders.store_code("ab", files)
+    assert folders.code("ab").stat().st_ino == before
+
+    (folders.code("ab") / "src" / "plugin.py").write_bytes(b"evil")
+    folders.store_code("ab", files)
+    assert (folders.code("ab") / "src" / "plugin.py").read_bytes() == files["src/plugin.py"]
+    assert {path.name for path in (folders.root / "code").iterdir()} == {"ab"}
+
+
+def test_code_with_a_file_too_many_is_replaced(folders: Folders) -> None:
+    folders.store_code("ab", {"plugin.py": b""})
+    (folders.code("ab") / "more.py").write_bytes(b"")
+
+    folders.store_code("ab", {"plugin.py": b""})
+
+    assert [path.name for path in folders.code("ab").iterdir()] == ["plugin.py"]
