@@ -14,12 +14,12 @@ from heimnetz_sandbox.testing import Stand
 pytestmark = pytest.mark.engine
 
 
-def try_new(stand: Stand, template: str, folder: Path) -> dict[str, Any]:
-    name = f"new-{template}"
+def try_new(stand: Stand, template: str, folder: Path, language: str = "python") -> dict[str, Any]:
+    name = f"new-{template}-{language}"
     subprocess.run(
         [
             *(sys.executable, "-m", "heimnetz_cli", "new", name),
-            *("--template", template, "--in", folder),
+            *("--template", template, "--language", language, "--in", folder),
         ],
         check=True,
         capture_output=True,
@@ -31,10 +31,11 @@ def try_new(stand: Stand, template: str, folder: Path) -> dict[str, Any]:
     return report
 
 
+@pytest.mark.parametrize("language", ["python", "node"])
 def test_the_basic_template_answers_its_example_and_reaches_nothing(
-    stand: Stand, tmp_path: Path
+    stand: Stand, language: str, tmp_path: Path
 ) -> None:
-    report = try_new(stand, "basic", tmp_path)
+    report = try_new(stand, "basic", tmp_path, language)
 
     (example,) = report["examples"]
     assert example["outcome"] == "ok"

@@ -1,6 +1,8 @@
 """Services: started, looked at, started again, replaced; and their pages, from outside."""
 
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import httpx
 import pytest
 
 from heimnetz_common.testing import KeyRing, eventually_sync, free_port
+from heimnetz_manifest import pack
 from heimnetz_sandbox.testing import Stand, standing
 
 pytestmark = pytest.mark.engine
@@ -293,3 +296,23 @@ def run(input, context):
     finally:
         for browser in browsers:
             browser.close()
+
+
+def test_what_the_template_of_an_api_makes_serves_and_keeps_its_list(
+    site: Site, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "heimnetz_cli", "new", "shopping", "--template", "api"]
+    subprocess.run([*command, "--in", tmp_path], check=True, capture_output=True)
+    manifest = tmp_path / "shopping" / "plugin.yaml"
+    manifest.write_text(manifest.read_text().replace("version: 0.1.0", "version: 1.0.0"))
+    site.stand.install_bytes("shopping", pack(tmp_path / "shopping"))
+    eventually_sync(lambda: site.is_up("shopping"), 30)
+
+    added = site.client.post("/shopping/items", json={"name": "milk", "amount": 2})
+    wrong = site.client.post("/shopping/items", json={"name": "milk", "amount": 0})
+
+    assert (added.status_code, wrong.status_code) == (201, 422)
+    assert site.get("/shopping/items").json() == {"items": [added.json()]}
+    assert site.client.delete(f"/shopping/items/{added.json()['id']}").status_code == 204
+    refused = site.client.put("/shopping/items", json={})
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, POST")
