@@ -24,13 +24,14 @@ from heimnetz_manifest import pack, read_package
 
 ROOT = Path(__file__).parents[4]
 JOB, SERVICE = "energy-report", "link-shortener"
-GUIDES = ("manifest.md", "operating.md", "checks/README.md")
+GUIDES = ("index.md", "http-apis.md", "operating.md", "checks/README.md")
 PAGES = [
     "index.html",
     f"{JOB}/index.html",
     f"{JOB}/1.0.0/api.html",
     f"{SERVICE}/1.0.0/api.html",
-    "platform/operating.html",
+    "platform/index.html",
+    "platform/http-apis.html",
 ]
 SEARCH = "index.html?search"
 SMALL, WIDE = 360, 1280

@@ -1,4 +1,9 @@
+import re
+from pathlib import Path
+
 from heimnetz_docs import generate_guides, read_guides
+
+OWN = Path(__file__).parents[4] / "docs"
 
 FILES = {
     "index.md": b"# Start\n\nRead [install](install.md), then [first](first-plugin.md).\n",
@@ -36,3 +41,50 @@ def test_a_guide_in_a_folder_finds_the_style_sheet():
     assert (
         b'href="../../_static/docs.css"' in generate_guides(read_guides(FILES))["adr/0001-why.html"]
     )
+
+
+def _links(path: Path) -> list[Path]:
+    # What stands in code is no link.
+    text = re.sub(r"```.*?```|`[^`]*`", "", path.read_text(), flags=re.DOTALL)
+    found = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text)
+    return [(path.parent / href).resolve() for href in found if "://" not in href]
+
+
+def test_every_link_of_the_platforms_own_guides_leads_to_a_file():
+    # The start page is made by the generator.
+    made = {OWN.parent / "index.html"}
+
+    broken = [
+        (path.relative_to(OWN).as_posix(), target.name)
+        for path in OWN.rglob("*.md")
+        for target in _links(path)
+        if not target.exists() and target not in made
+    ]
+
+    assert broken == []
+
+
+def test_every_guide_is_named_on_the_start_page_of_the_guides():
+    named = set(_links(OWN / "index.md"))
+
+    assert [path.name for path in OWN.glob("*.md") if path not in named] == ["index.md"]
+
+
+def test_every_anchor_of_the_guides_is_there():
+    files = {path.relative_to(OWN).as_posix(): path.read_bytes() for path in OWN.rglob("*.md")}
+    pages = {path: data.decode() for path, data in generate_guides(read_guides(files)).items()}
+
+    missing = [
+        (path, href, anchor)
+        for path, page in pages.items()
+        for href, anchor in re.findall(r'href="([^"#:]*\.html)?#([^"]+)"', page)
+        if f'id="{anchor}"' not in pages[_beside(path, href)]
+    ]
+
+    assert missing == []
+
+
+def _beside(path: str, href: str) -> str:
+    if not href:
+        return path
+    return (OWN / path).parent.joinpath(href).resolve().relative_to(OWN).as_posix()

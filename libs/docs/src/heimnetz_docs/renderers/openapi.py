@@ -121,7 +121,7 @@ def _start(subject: Subject) -> dict[str, Any]:
             _header(
                 "Idempotency-Key",
                 "The same key starts one run only",
-                {"type": "string", "maxLength": 200},
+                {"type": "string", "pattern": "^[!-~]{1,128}$"},
             ),
         ],
         "requestBody": {
