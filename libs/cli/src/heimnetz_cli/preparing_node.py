@@ -17,17 +17,25 @@ if TYPE_CHECKING:
 #: Where the tests find the file of `facts_of`.
 VARIABLE = "HEIMNETZ_MANIFEST"
 OLDEST = 20
-MAX_PACKAGE_BYTES = 1 << 20
-_RUNTIME = re.compile(r"""^runtime:\s*["']?node["']?\s*(#|$)""", re.MULTILINE)
+MAX_MANIFEST_BYTES = MAX_PACKAGE_BYTES = 1 << 20
+_RUNTIME = re.compile(r"""^\s*["']?runtime["']?:\s*["']?node\b""", re.MULTILINE)
 _TEST_FILE = re.compile(r".*[.\-_]test\.[cm]?js|test(-.*)?\.[cm]?js")
+_ENDINGS = frozenset({".js", ".mjs", ".cjs"})
 _SKIPPED = frozenset({"node_modules"})
 _INSTALL = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 _MAX_COMPLAINT_LINES = 15
 
 
 def is_for_node(manifest: Path) -> bool:
-    """By its line alone, so that a manifest with mistakes is no obstacle."""
-    return _RUNTIME.search(manifest.read_text(encoding="utf-8", errors="replace")) is not None
+    """A manifest with mistakes is no obstacle: then its line says it."""
+    from heimnetz_manifest import ManifestError, parse_manifest
+
+    with manifest.open("rb") as stream:
+        data = stream.read(MAX_MANIFEST_BYTES)
+    try:
+        return parse_manifest(data).runtime == "node"
+    except ManifestError:
+        return _RUNTIME.search(data.decode("utf-8", "replace")) is not None
 
 
 def find_node() -> Path:
@@ -71,7 +79,13 @@ def prepare(project: Path) -> Path:
 
 
 def has_tests(project: Path) -> bool:
-    return any(_TEST_FILE.fullmatch(path.name) for path in _files(project))
+    """Whether Node finds any by their names, or in a folder `test`."""
+    for path in _files(project):
+        if _TEST_FILE.fullmatch(path.name) or (
+            path.parent.name == "test" and path.suffix in _ENDINGS
+        ):
+            return True
+    return False
 
 
 def facts_of(manifest: "Manifest") -> dict[str, Any]:

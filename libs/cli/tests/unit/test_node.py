@@ -143,19 +143,41 @@ def test_a_failed_installation_says_why(heimnetz: Heimnetz, project: Path, only:
     assert "nothing to be had" in said.err
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"manifest": 1, "runtime": "node", "name": "x", "version": "1.0.0", "title": "X", '
+        '"summary": "It is short.", "licence": "MIT", "authors": [{"name": "Ada"}], '
+        '"kind": "job", "entry_point": "plugin.js:run"}',
+        "name: Not A Name\nruntime: 'node'  # here\n",
+        "runtime: node\nname: [\n",
+    ],
+)
+def test_a_project_is_for_node_by_its_manifest_however_that_is_written(
+    heimnetz: Heimnetz, project: Path, only: Path, text: str
+) -> None:
+    program(only / "node", "echo v20.1.0")
+    (project / "plugin.yaml").write_text(text)
+
+    said = heimnetz("setup", project, "--json")
+
+    assert (said.code, json.loads(said.out)) == (0, {"node": str(only / "node")})
+
+
 def test_exit_codes_tell_a_failed_test_no_tests_and_a_broken_manifest(
     heimnetz: Heimnetz, project: Path
 ) -> None:
     test = project / "tests" / "plugin.test.js"
     test.write_text("require('node:test').test('x', () => { throw new Error('no'); });\n")
     failed = heimnetz("test", "--project", project, "--test-reporter", "dot")
+    unknown = heimnetz("test", "--project", project, "--no-such-option")
     test.unlink()
     none = heimnetz("test", "--project", project)
     manifest = project / "plugin.yaml"
     manifest.write_text(manifest.read_text().replace("kind: job", "kind: nothing"))
     broken = heimnetz("test", "--project", project)
 
-    assert (failed.code, none.code, broken.code) == (1, 5, 7)
+    assert (failed.code, unknown.code, none.code, broken.code) == (1, 2, 5, 7)
     assert "/kind" in broken.err
 
 

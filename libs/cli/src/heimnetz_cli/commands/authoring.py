@@ -23,6 +23,8 @@ _PYTEST_CODES = {
     4: Exit.USAGE,
     5: Exit.NOT_FOUND,
 }
+# What Node ends with; see its documentation of `process`, "Exit codes".
+_NODE_CODES = {0: Exit.OK, 1: Exit.BAD_OUTCOME, 9: Exit.USAGE}
 Project = Annotated[
     Path, typer.Option("--project", exists=True, file_okay=False, help="The plugin's directory.")
 ]
@@ -147,7 +149,7 @@ def _test_with_node(project: Path, words: list[str]) -> Exit:
             env={**os.environ, VARIABLE: str(facts)},
             check=False,
         )
-    return Exit.OK if done.returncode == 0 else Exit.BAD_OUTCOME
+    return _NODE_CODES.get(done.returncode, Exit.UNEXPECTED)
 
 
 def _need_manifest(project: Path) -> Path:

@@ -118,6 +118,15 @@ test('a request that the test does not answer fails the run', async () => {
   await assert.rejects(run(() => fetch('https://api.example.org/').then(() => null)), /gives no answer/);
 });
 
+test('there is one run at a time, and one that failed is over', async () => {
+  const first = run(() => new Promise((resolve) => setImmediate(() => resolve('first'))));
+  await assert.rejects(new Plugin().run(), /one run at a time/);
+
+  assert.equal((await first).result, 'first');
+  await assert.rejects(run(() => { throw new Error('no'); }), /no/);
+  assert.equal((await run(() => 'last')).result, 'last');
+});
+
 test('a result that is no json or too large is refused', async () => {
   for (const result of [NaN, { a: () => 1 }, 'x'.repeat(1100)]) await assert.rejects(run(() => result), assert.AssertionError);
   assert.equal((await run(() => undefined)).result, null);

@@ -129,7 +129,7 @@ def test_a_plugin_of_another_runtime_is_not_called(project: Project) -> None:
     found = project(tests, manifest=manifest)
 
     found.assert_outcomes(failed=1)
-    found.stdout.fnmatch_lines(["*tests here call Python alone, not node: heimnetz trial*"])
+    found.stdout.fnmatch_lines(["*tests here call Python alone, not node: heimnetz test*"])
 
 
 def test_storage_keeps_the_rules_of_the_platform(project: Project) -> None:

@@ -96,7 +96,7 @@ class Plugin:
         if manifest.runtime != "python":
             raise AssertionError(
                 f"tests here call Python alone, not {manifest.runtime}: "
-                "heimnetz trial runs such a plugin's examples"
+                "heimnetz test runs the tests of such a plugin, from tests/*.test.js"
             )
         schema = manifest.configuration_schema
         whole = schema.complete(dict(config or {}))

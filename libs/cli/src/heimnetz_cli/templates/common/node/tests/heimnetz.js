@@ -239,6 +239,8 @@ class Run {
   }
 }
 
+let isRunning = false;
+
 /** The project's plugin; its storage lasts over its runs, and each test opens its own. */
 class Plugin {
   manifest = readManifest();
@@ -271,12 +273,15 @@ class Plugin {
     const context = this.#contextOf(shown, files, grants, others, log);
     const given = JSON.parse(JSON.stringify(input));
     const call = await this.#find();
+    assert.ok(!isRunning, 'one run at a time: they share the process');
+    isRunning = true;
     const restore = this.network.close();
     let result;
     try {
       result = this.#checked(await call(given, context));
     } finally {
       restore();
+      isRunning = false;
     }
     assert.deepStrictEqual(this.network.unanswered, [], 'the test gives no answer to this: plugin.network.answer');
     const used = new Set([...this.network.used, ...others.used, ...(this.storage.isUsed ? [room] : [])]);
