@@ -25,14 +25,7 @@ from heimnetz_manifest import pack, read_package
 ROOT = Path(__file__).parents[4]
 JOB, SERVICE = "energy-report", "link-shortener"
 GUIDES = ("index.md", "http-apis.md", "operating.md", "checks/README.md")
-PAGES = [
-    "index.html",
-    f"{JOB}/index.html",
-    f"{JOB}/1.0.0/api.html",
-    f"{SERVICE}/1.0.0/api.html",
-    "platform/index.html",
-    "platform/http-apis.html",
-]
+PAGES = ["index.html", f"{JOB}/index.html", "platform/operating.html"]
 SEARCH = "index.html?search"
 SMALL, WIDE = 360, 1280
 # Only contrast depends on the theme; what else there is, is looked for once a width.
@@ -109,13 +102,18 @@ def site(serve):
 
 def test_no_page_has_a_serious_fault_of_accessibility(site, walk) -> None:
     steps = [
-        {"path": path, "theme": theme, "width": width}
-        for path in [*PAGES, SEARCH]
-        for theme, width in (("light", SMALL), ("dark", WIDE))
+        *[(path, "light", SMALL) for path in [*PAGES, SEARCH]],
+        *[(path, "dark", WIDE) for path in [*PAGES, SEARCH]],
+        *[(path, "light", WIDE) for path in (*PAGES[:2], SEARCH)],
+        (f"{JOB}/1.0.0/api.html", "light", SMALL),
+        (f"{SERVICE}/1.0.0/api.html", "dark", WIDE),
+        ("platform/index.html", "light", SMALL),
+        ("platform/http-apis.html", "light", SMALL),
     ]
-    steps += [{"path": path, "theme": "light", "width": WIDE} for path in [*PAGES[:2], SEARCH]]
 
-    reports = walk(site, steps)["reports"]
+    reports = walk(
+        site, [{"path": path, "theme": theme, "width": width} for path, theme, width in steps]
+    )["reports"]
 
     assert [report for report in reports if report.get("faults") != []] == []
     assert [(item["path"], item["width"]) for item in reports if item["overflow"] > 0] == []
