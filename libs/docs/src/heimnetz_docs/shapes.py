@@ -1,11 +1,14 @@
 """JSON Schemas of strangers: what examples have in common, and which schemas can be passed on."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from heimnetz_manifest import ConfigurationSchema, SchemaMistake
 
 _DEPTH = 8
+# A default is looked at with all that is below it: nested ones would take time by their square.
+_DEFAULTS_BYTES = 256 * 1024
 _NAMES = ((bool, "boolean"), (int, "integer"), (float, "number"), (str, "string"))
 
 
@@ -40,12 +43,17 @@ def mistake(schema: Mapping[str, Any]) -> str | None:
         _checked(schema)
     except SchemaMistake as error:
         return error.detail
+    room = _DEFAULTS_BYTES
     stack: list[Any] = [schema]
     while stack:
         part = stack.pop()
         if isinstance(part, Mapping):
-            if "default" in part and _misfits(part):
-                return "a default does not fit its own schema"
+            if "default" in part:
+                room -= len(json.dumps(part))
+                if room < 0:
+                    return "it nests too many defaults"
+                if _misfits(part):
+                    return "a default does not fit its own schema"
             stack += part.values()
         elif isinstance(part, list):
             stack += part

@@ -5,7 +5,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from heimnetz_docs import Subject, generate
-from heimnetz_docs.shapes import shape
+from heimnetz_docs.shapes import mistake, shape
 from heimnetz_manifest import Manifest
 
 SCHEMA = {
@@ -172,3 +172,15 @@ def test_values_that_differ_share_a_shape():
             "b": {"type": "array", "items": {"type": ["null", "string"]}},
         },
     }
+
+
+def test_defaults_inside_defaults_end_the_look_at_a_schema():
+    schema = {"properties": {f"p{n}": {"default": 1} for n in range(2000)}}
+    for _ in range(30):
+        schema = {"default": {}, "properties": {"inner": schema}}
+
+    assert mistake(schema) == "it nests too many defaults"
+
+
+def test_many_defaults_side_by_side_are_passed_on():
+    assert mistake({"properties": {f"p{n}": {"default": n} for n in range(2000)}}) is None
