@@ -139,11 +139,15 @@ def test_its_documentation_is_served_to_everybody(
         )
         document = anybody.get(f"{base}index.json").json()
         markdown = anybody.get(f"{base}index.md").text
+        interface = anybody.get(f"{base}api.html")
+        guides = anybody.get("/docs/platform/index.html")
 
     assert "base load" in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert "energy-report" in json.dumps(document)
     assert "price_per_kwh" in markdown
+    assert "POST /api/sandbox/v1/plugins/energy-report/runs" in interface.text
+    assert guides.is_success
 
 
 def test_the_run_is_found_in_prometheus(

@@ -59,6 +59,19 @@ def test_json_has_the_facts_of_each_section(make_subject):
     assert document["sections"]["audit"]["grade"] == "A"
 
 
+def test_keywords_are_on_the_page(make_package, known):
+    package = make_package()
+    manifest = package.manifest.model_copy(update={"keywords": ["lamp", "smart-home"]})
+
+    files = generate(Subject(dataclasses.replace(package, manifest=manifest), known))
+
+    assert "lamp, smart-home" in files["index.html"].decode()
+    assert json.loads(files["index.json"])["sections"]["package"]["keywords"] == [
+        "lamp",
+        "smart-home",
+    ]
+
+
 def test_openapi_is_valid_and_names_the_route(make_subject):
     document = json.loads(generate(make_subject())["openapi.json"])
 

@@ -15,7 +15,10 @@ def describe(subject: Subject) -> Section:
         ("Licence", Cell(manifest.licence, Look.CODE)),
         ("Author" if len(manifest.authors) == 1 else "Authors", Cell(authors)),
         ("Entry point", Cell(manifest.entry_point, Look.CODE)),
+        ("Category", Cell(manifest.category)),
     ]
+    if manifest.keywords:
+        items.append(("Keywords", Cell(", ".join(manifest.keywords))))
     if known.publisher:
         items.append(("Published by", Cell(known.publisher)))
     if known.published_at:
@@ -37,6 +40,8 @@ def describe(subject: Subject) -> Section:
     facts = {
         "sha256": package.sha256,
         "size_bytes": package.size_bytes,
+        "category": manifest.category,
+        "keywords": list(manifest.keywords),
         "files": [{"path": path, "size_bytes": len(subject.files[path])} for path in paths],
     }
     return Section(
