@@ -355,7 +355,7 @@ def describe(key: str) -> str:
     """One permission in words, for a person who decides."""
     kind, _, value = key.partition(":")
     words: dict[str, Any] = {
-        "network": f"connect to {value}",
+        "network": f"connect to {value}".replace("*.", "every host, whoever has it, below "),
         "storage": f"keep up to {int(value) if value.isdigit() else 0:,} bytes of its own data",
         "secrets": _describe_secret(*value.split("@", 1)),
         "publish": f"announce events of type {value}",

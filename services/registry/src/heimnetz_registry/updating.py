@@ -124,6 +124,9 @@ def reasons_to_wait(
     started = sorted(_triggers(wants) - _triggers(had))
     if started:
         reasons.append("it would be started by " + ", ".join(started))
+    seen = (_held(had) - _held(wants)) & _secrets(wants, configuration)
+    if seen:
+        reasons.append("it would see the secret: " + ", ".join(sorted(seen)))
     shown = _secrets(had, configuration) - _secrets(wants, configuration)
     if shown:
         reasons.append("it keeps no secret: " + ", ".join(sorted(shown)))
@@ -153,6 +156,11 @@ def _triggers(manifest: Manifest) -> set[str]:
     triggers = manifest.triggers
     schedules = {f"schedule {one.schedule} {one.time_zone}" for one in triggers.cron}
     return schedules | {f"event {name}" for name in triggers.events}
+
+
+def _held(manifest: Manifest) -> set[str]:
+    """Fields, as JSON Pointers, whose values the plugin never has."""
+    return {f"/{one.name}" for one in manifest.permissions.secrets if one.to is not None}
 
 
 def _secrets(manifest: Manifest, configuration: dict[str, Any]) -> set[str]:

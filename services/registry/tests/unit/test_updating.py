@@ -165,3 +165,13 @@ def test_a_rollback_takes_a_revision_and_nothing_else(body: dict[str, Any]) -> N
 def test_a_policy_is_manual_or_safe(body: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         UpdatePolicyBody.model_validate(body)
+
+
+def test_a_version_that_would_see_a_secret_waits_for_a_person() -> None:
+    held = {"network": [HOST], "secrets": [{"name": "key", "to": HOST["to"], "reason": "Asked"}]}
+    before = newer("1.0.0", permissions=held)
+
+    assert reasons_to_wait(before, newer(permissions=held), {"key": "***"}) == []
+    assert reasons_to_wait(before, newer(permissions={"network": [HOST]}), {"key": "***"}) == [
+        "it would see the secret: /key"
+    ]

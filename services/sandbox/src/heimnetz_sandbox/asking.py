@@ -96,7 +96,8 @@ class Queue:
                 earlier = await self._find(connection, request)
                 if earlier is not None:
                     return earlier
-                direct = self._find_place(standing)
+                # A service has its place beside all others, and its start is not held up by them.
+                direct = None if is_service else self._find_place(standing)
                 run = await self._add(connection, request, installation, direct=direct)
                 if run is None:
                     # Somebody else used the key between our look and our insert.

@@ -117,6 +117,7 @@ class Chamber:
         self._server: asyncio.Server | None = None
         self._broker: Broker | None = None
         self._door: Door | None = None
+        self._announcing: Announcing | None = None
         self._untold: set[asyncio.Task[None]] = set()
         self._writer: asyncio.StreamWriter | None = None
 
@@ -183,6 +184,7 @@ class Chamber:
             )
             await self._broker.open(path)
             return
+        self._announcing = Announcing(self._place.database, grants.publish, self._current)
         self._broker = Broker(
             plugin,
             Rules(grants.network, read_near()),
@@ -191,7 +193,7 @@ class Chamber:
             tls=self._place.tls,
             own={
                 "storage": Storage(self._place.database, plugin, grants.storage_bytes),
-                "events": Announcing(self._place.database, grants.publish, self._current),
+                "events": self._announcing,
                 "plugins": Calling(self._place.call, grants.call, self._current),
             },
         )
@@ -202,6 +204,13 @@ class Chamber:
         assert self._broker is not None
         self.run = run
         self._broker.held = held
+
+    def refill(self, *, with_bytes: bool) -> None:
+        """For a service, whose caps are rates."""
+        assert self._broker is not None
+        self._broker.refill(with_bytes=with_bytes)
+        if self._announcing is not None:
+            self._announcing.refill()
 
     def _current(self) -> Run | None:
         return self.run

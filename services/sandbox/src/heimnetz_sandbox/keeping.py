@@ -33,6 +33,8 @@ REPLACE_SECONDS = 60.0
 STEADY = timedelta(minutes=1)
 FIRST_PAUSE, MAX_PAUSE = timedelta(seconds=1), timedelta(minutes=5)
 REMEMBERED = 12
+# Answers before the answer to a health check.
+MAX_EARLY = 10
 # What is no fault of the plugin's.
 BLAMELESS = {Outcome.CANCELLED, Outcome.INTERRUPTED, Outcome.KILLED, None}
 
@@ -84,6 +86,8 @@ class Keeper:
         self._stop = stop
         self._probed: dict[str, Probing] = {}
         self._up: dict[str, str] = {}
+        # Plugins whose services ran here when we last looked.
+        self._shown: set[str] = set()
 
     def find(self, plugin: str) -> Path | None:
         """The socket where the plugin serves now."""
@@ -111,7 +115,7 @@ class Keeper:
 
     async def _has_any(self) -> bool:
         """Most homes have no service, and one small question a second is all they pay."""
-        if self._up or self._probed:
+        if self._up or self._probed or self._shown:
             return True
         async with self._database.connection() as connection:
             return bool(await services.list_wanted(connection))
@@ -132,7 +136,11 @@ class Keeper:
                 requested_by="service",
                 idempotency_key=own[0].run_id if own else "first",
             )
-            asked = await self._queue.ask(request)
+            try:
+                asked = await self._queue.ask(request)
+            except HeimnetzError as error:
+                log.warning("service_waits", plugin=plugin, reason=error.detail)
+                continue
             if asked.is_new:
                 metrics.SERVICE_STARTS.labels(plugin).inc()
                 log.info("service_starts", plugin=plugin, run=asked.run_id, starts=len(own))
@@ -157,8 +165,9 @@ class Keeper:
             if is_idle and now >= probing.next_at:
                 health = healths.get(plugin) or Health()
                 probing.task = asyncio.create_task(self._probe(run_id, plugin, health, probing))
-        for plugin in set(own.values()):
+        for plugin in self._shown | set(own.values()):
             metrics.SERVICE_UP.labels(plugin).set(plugin in self._up)
+        self._shown = set(own.values())
 
     async def _probe(self, run_id: str, plugin: str, health: Health, probing: Probing) -> None:
         why = await look(self._socket(run_id), health)
@@ -167,10 +176,7 @@ class Keeper:
             probing.failures = 0
             probing.next_at = now + health.interval_seconds
             if not probing.is_up:
-                probing.is_up = True
-                log.info("service_up", plugin=plugin, run=run_id)
-                async with self._database.transaction() as connection:
-                    await services.mark_up(connection, run_id)
+                await self._mark_up(run_id, plugin, probing)
             return
         probing.why = why
         probing.failures += probing.is_up
@@ -180,6 +186,17 @@ class Keeper:
         elif probing.failures >= MAX_FAILURES:
             times = f"{MAX_FAILURES} times in a row"
             self._stop(run_id, Outcome.ERROR, f"its health check failed {times}: {why}")
+
+    async def _mark_up(self, run_id: str, plugin: str, probing: Probing) -> None:
+        try:
+            async with self._database.transaction() as connection:
+                await services.mark_up(connection, run_id)
+        except HeimnetzError as error:
+            probing.next_at = 0.0
+            log.warning("service_up_waits", plugin=plugin, reason=error.detail)
+            return
+        probing.is_up = True
+        log.info("service_up", plugin=plugin, run=run_id)
 
 
 async def look(path: Path, health: Health) -> str | None:
@@ -204,8 +221,12 @@ async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path:
     headers = [("host", "health"), ("connection", "close")]
     writer.write(client.send(h11.Request(method="GET", target=path, headers=headers)) or b"")
     writer.write(client.send(h11.EndOfMessage()) or b"")
+    early = 0
     while not isinstance(event := client.next_event(), h11.Response):
         if event is not h11.NEED_DATA:
+            early += 1
+            if early > MAX_EARLY:
+                raise EOFError
             continue
         data = await reader.read(16 * 1024)
         if not data:

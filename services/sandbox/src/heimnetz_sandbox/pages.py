@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import h11
 
@@ -25,6 +26,8 @@ IDLE_SECONDS = 300.0
 MAX_HEAD_BYTES = 32 * 1024
 CHUNK_BYTES = 64 * 1024
 CONNECTIONS, OF_ONE_PLUGIN = 256, 64
+# Of answers before the answer (RFC 9110, section 15.2).
+MAX_INFORMATIONAL = 10
 
 _PLACE = re.compile(r"/([a-z0-9-]{1,63})(/[\x21-\x7e]*)?")
 _HOP_BY_HOP = frozenset(
@@ -133,6 +136,8 @@ class Side:
 
     async def next(self) -> h11.Event | type[h11.PAUSED]:
         """Raises: h11.RemoteProtocolError, TimeoutError, OSError."""
+        # What comes in the smallest pieces must not keep everybody else waiting.
+        await asyncio.sleep(0)
         while (event := self.http.next_event()) is h11.NEED_DATA:
             async with asyncio.timeout(IDLE_SECONDS):
                 self.http.receive_data(await self.reader.read(CHUNK_BYTES))
@@ -178,33 +183,47 @@ async def _connected(socket: Path) -> AsyncIterator[Side]:
 
 
 async def _pass(client: Side, service: Side, request: h11.Request, plugin: str, path: str) -> int:
-    """One request and its answer; the status. Raises: Broken."""
+    """One request and its answer; the status. Raises: Broken, EOFError when the client has gone."""
     is_upgrade = any(name == b"upgrade" for name, _ in request.headers)
     headers = _inward(request.headers, plugin, is_upgrade=is_upgrade)
     await service.send(h11.Request(method=request.method, target=path, headers=headers))
     sending = asyncio.create_task(_send_body(client, service))
+    answering = asyncio.create_task(_answer(client, service, sending, f"/{plugin}/"))
+    tasks: set[asyncio.Task[Any]] = {answering}
+    if not is_upgrade:
+        tasks.add(asyncio.create_task(_has_gone(client, sending)))
     try:
-        answer = await _first_answer(service)
-        if isinstance(answer, h11.InformationalResponse):
-            await sending
-            await client.send(h11.InformationalResponse(status_code=101, headers=answer.headers))
-            await _splice(client, service)
-            return 101
-        await client.send(
-            h11.Response(
-                status_code=answer.status_code, headers=_outward(answer.headers, f"/{plugin}/")
-            )
-        )
-        while True:
-            event = await _heard(service)
-            if isinstance(event, h11.Data | h11.EndOfMessage):
-                await client.send(event)
-            if not isinstance(event, h11.Data):
-                return int(answer.status_code)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not answering.done():
+            raise EOFError
+        return answering.result()
     finally:
-        sending.cancel()
-        with suppress(asyncio.CancelledError, OSError, TimeoutError, h11.ProtocolError):
-            await sending
+        for task in (*tasks, sending):
+            task.cancel()
+        await asyncio.gather(*tasks, sending, return_exceptions=True)
+
+
+async def _answer(client: Side, service: Side, sending: "asyncio.Task[None]", prefix: str) -> int:
+    answer = await _first_answer(service)
+    headers = _outward(answer.headers, prefix, status=answer.status_code)
+    if isinstance(answer, h11.InformationalResponse):
+        await sending
+        await client.send(h11.InformationalResponse(status_code=101, headers=headers))
+        await _splice(client, service)
+        return 101
+    await client.send(h11.Response(status_code=answer.status_code, headers=headers))
+    while True:
+        event = await _heard(service)
+        if isinstance(event, h11.Data | h11.EndOfMessage):
+            await client.send(event)
+        if not isinstance(event, h11.Data):
+            return int(answer.status_code)
+
+
+async def _has_gone(client: Side, sending: "asyncio.Task[None]") -> None:
+    """Until nobody waits for the answer any more; whoever has asked says nothing further."""
+    await asyncio.wait({sending})
+    await client.reader.read(1)
 
 
 async def _send_body(client: Side, service: Side) -> None:
@@ -218,7 +237,7 @@ async def _send_body(client: Side, service: Side) -> None:
 
 
 async def _first_answer(service: Side) -> h11.Response | h11.InformationalResponse:
-    while True:
+    for _ in range(MAX_INFORMATIONAL):
         event = await _heard(service)
         if isinstance(event, h11.Response):
             return event
@@ -227,6 +246,7 @@ async def _first_answer(service: Side) -> h11.Response | h11.InformationalRespon
                 return event
             continue
         raise Broken("the service ended without an answer")
+    raise Broken("the service has more to say before its answer than anybody needs")
 
 
 async def _heard(service: Side) -> object:
@@ -298,11 +318,12 @@ def _is_ours(cookie: bytes) -> bool:
     return plain.startswith(b"heimnetz")
 
 
-def _outward(headers: Iterable[tuple[bytes, bytes]], prefix: str) -> Headers:
+def _outward(headers: Iterable[tuple[bytes, bytes]], prefix: str, *, status: int) -> Headers:
     """What a browser gets of an answer's headers: nothing that reaches beyond the plugin's path."""
     kept: Headers = []
+    passed = b"upgrade" if status == 101 else b"transfer-encoding"
     for name, value in headers:
-        if name in _ORIGIN_WIDE or (name in _HOP_BY_HOP and name != b"transfer-encoding"):
+        if name in _ORIGIN_WIDE or (name in _HOP_BY_HOP and name != passed):
             continue
         if name == b"set-cookie":
             kept.append((name, _COOKIE_PATH.sub(b"", value) + f"; Path={prefix}".encode()))
@@ -310,7 +331,7 @@ def _outward(headers: Iterable[tuple[bytes, bytes]], prefix: str) -> Headers:
             kept.append((name, prefix.encode() + value[1:]))
         else:
             kept.append((name, value))
-    kept.append((b"connection", b"close"))
+    kept.append((b"connection", b"upgrade" if status == 101 else b"close"))
     return kept
 
 

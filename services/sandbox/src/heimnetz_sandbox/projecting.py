@@ -63,10 +63,13 @@ async def unblock(connection: Connection, *, plugin: str, version: str, at: date
 
 async def _stop_runs(connection: Connection, plugin: str, version: str | None, reason: str) -> None:
     for run in await runs.list_unfinished(connection, plugin, version):
+        ended = None
         if run.state is State.QUEUED:
-            await ending.end(connection, run.id, owner=None, outcome=Outcome.REFUSED, reason=reason)
-        else:
-            # Whoever runs it reads this when it renews its lease.
+            ended = await ending.end(
+                connection, run.id, owner=None, outcome=Outcome.REFUSED, reason=reason
+            )
+        if ended is None:
+            # Whoever runs it, perhaps since a moment ago, reads this when it renews its lease.
             await runs.stop(connection, run.id, Outcome.KILLED)
 
 

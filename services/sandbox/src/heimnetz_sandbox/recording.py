@@ -73,6 +73,7 @@ class Log:
         self, max_bytes: int, masker: Masker, on_full: Callable[[], None] = lambda: None
     ) -> None:
         self._room = max_bytes
+        self._note_room = max_bytes
         self._max_bytes = max_bytes
         self.masker = masker
         self.on_full = on_full
@@ -104,11 +105,14 @@ class Log:
 
     def note(self, text: str) -> None:
         """As `say`, of what the plugin named: masked, and nothing a terminal obeys."""
-        self.say(visible(self.masker.mask(text))[:MAX_LINE_CHARACTERS])
+        line = visible(self.masker.mask(text))[:MAX_LINE_CHARACTERS]
+        self._note_room -= len(line.encode()) + 1
+        if self._note_room >= 0:
+            self.say(line)
 
     def reopen(self) -> None:
         """As much room as in the beginning."""
-        self._room = self._max_bytes
+        self._room = self._note_room = self._max_bytes
         self.is_truncated = False
 
     def _add(self, stream: str, line: str) -> None:

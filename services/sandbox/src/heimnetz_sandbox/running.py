@@ -18,8 +18,8 @@ from heimnetz_sandbox.recording import Log, Masker, safe_reason
 SAMPLE_SECONDS = 0.2
 FLUSH_SECONDS = 0.25
 END_SECONDS = 3.0
-# A service may fill its log once in so long.
-SERVICE_LOG_SECONDS = 3600.0
+# A service's caps are rates: its log and bytes for each hour, everything else for each minute.
+SERVICE_SECONDS, SERVICE_ROUNDS = 60.0, 60
 
 log = get_logger(__name__)
 
@@ -63,8 +63,6 @@ class Execution:
 
     def _log_is_full(self) -> None:
         if self._task.program.is_service:
-            loop = asyncio.get_running_loop()
-            loop.call_later(SERVICE_LOG_SECONDS, self.log.reopen)
             return
         limit = self._limits.log_bytes
         self.stop(Outcome.OUTPUT_LIMIT, f"the plugin wrote more than {limit} bytes of log")
@@ -161,6 +159,7 @@ class Execution:
         talking = asyncio.create_task(self._talk(chamber))
         stopped = asyncio.create_task(self._stopped.wait())
         sampling = asyncio.create_task(_repeat(SAMPLE_SECONDS, self._sample))
+        refilling = asyncio.create_task(self._refill(chamber))
         wall = self._limits.wall_seconds
         # A service runs until it is stopped.
         timeout = None if self._task.program.is_service else wall
@@ -170,13 +169,23 @@ class Execution:
                 self.stop(Outcome.TIMEOUT, f"the plugin took longer than {wall:g} s")
             await self._sample()
         finally:
-            for task in (talking, stopped, sampling):
+            for task in (talking, stopped, sampling, refilling):
                 task.cancel()
-            await asyncio.gather(talking, stopped, sampling, return_exceptions=True)
+            await asyncio.gather(talking, stopped, sampling, refilling, return_exceptions=True)
         evidence = self.evidence
         if not (evidence.has_ended or evidence.stopped_by or evidence.violation):
             # The connection ended before the talk did: the container's first process is gone.
             self._take_ending(await chamber.look_why(END_SECONDS))
+
+    async def _refill(self, chamber: Chamber) -> None:
+        rounds = 0
+        while self._task.program.is_service:
+            await asyncio.sleep(SERVICE_SECONDS)
+            rounds += 1
+            is_hour = rounds % SERVICE_ROUNDS == 0
+            chamber.refill(with_bytes=is_hour)
+            if is_hour:
+                self.log.reopen()
 
     async def _talk(self, chamber: Chamber) -> None:
         task, talk = self._task, chamber.talk

@@ -143,6 +143,7 @@ def test_where_no_service_is_the_answer_says_so(site: Site, path: str) -> None:
 
 RAW = r"""
 HEAD = b"HTTP/1.1 200 OK\r\n"
+held = []
 
 def run(input, context):
     while True:
@@ -154,10 +155,16 @@ def run(input, context):
             connection.sendall(b"junk" * 20000)
         elif b"GET /header" in head:
             connection.sendall(HEAD + b"x: a\0b\r\ncontent-length: 0\r\n\r\n")
+        elif b"GET /early" in head:
+            connection.sendall(b"HTTP/1.1 102 Processing\r\n\r\n" * 1000)
+        elif b"GET /silent" in head:
+            held.append(connection)
+            continue
         elif b"GET /two" in head:
             connection.sendall((HEAD + b"content-length: 2\r\n\r\nok") * 2)
         elif b"pgrade: websocket" in head:
             connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n"
+                               b"set-cookie: a=1; Path=/; Domain=home\r\nclear-site-data: *\r\n"
                                b"connection: upgrade\r\n\r\nhello ")
             connection.sendall(connection.recv(100).upper())
         connection.close()
@@ -166,13 +173,13 @@ def run(input, context):
 
 @pytest.fixture(scope="module")
 def raw(site: Site) -> str:
-    site.install("raw", RAW)
+    site.install("raw", RAW, limits={"open_files": 200})
     eventually_sync(lambda: site.is_up("raw"), 30)
     return "raw"
 
 
 def test_an_answer_that_is_no_http_is_a_bad_gateway_and_others_go_on(site: Site, raw: str) -> None:
-    for path in ("junk", "header", "nothing"):
+    for path in ("junk", "header", "nothing", "early"):
         assert site.get(f"/{raw}/{path}").status_code == 502
     assert site.get(f"/{raw}/two").text == "ok"
     assert site.get(f"/{raw}/plain").text == "ok"
@@ -195,6 +202,18 @@ def test_a_connection_that_changes_its_protocol_is_passed_through(site: Site, ra
 
     assert heard.startswith(b"HTTP/1.1 101 ")
     assert heard.endswith(b"hello PING")
+    head = heard.partition(b"\r\n\r\n")[0].lower()
+    assert b"set-cookie: a=1; path=/raw/" in head
+    assert b"domain" not in head
+    assert b"clear-site-data" not in head
+
+
+def test_a_request_that_nobody_waits_for_any_more_is_given_up(site: Site, raw: str) -> None:
+    for _ in range(80):
+        with socket.create_connection(("127.0.0.1", site.port), 10) as browser:
+            browser.sendall(f"GET /{raw}/silent HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+
+    eventually_sync(lambda: site.get(f"/{raw}/plain").text == "ok", 10)
 
 
 @pytest.fixture(scope="module")

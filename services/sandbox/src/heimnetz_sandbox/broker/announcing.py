@@ -53,6 +53,10 @@ class Announcing:
             return Answer(503, (error.detail or error.title).encode())
         return Answer(204)
 
+    def refill(self) -> None:
+        """For a run without an end: as many again."""
+        self._count = 0
+
     def _may_one_more(self, run: Run) -> bool:
         if run.id != self._run_id:
             self._run_id, self._count = run.id, 0

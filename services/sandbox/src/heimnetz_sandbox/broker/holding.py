@@ -21,6 +21,7 @@ from heimnetz_sandbox.model import Program
 PREFIX = "heimnetz-secret-"
 # Shorter values come back by chance.
 MIN_ECHO_CHARACTERS = 6
+_OF_PARTS = frozenset({b"accept-encoding", b"range", b"if-range"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,8 @@ def fill(request: h11.Request, target: Target, held: Sequence[Held], *, is_tls: 
             for (name, text), (_, before) in zip(headers, request.headers, strict=True)
             if text != before and _is_basic(name, text)
         ]
-        # An answer that is compressed could not be looked through.
-        headers = [pair for pair in headers if pair[0] != b"accept-encoding"]
+        # An answer that is compressed, or comes in parts, could not be looked through.
+        headers = [pair for pair in headers if pair[0] not in _OF_PARTS]
         headers.append((b"accept-encoding", b"identity"))
     try:
         made = h11.Request(

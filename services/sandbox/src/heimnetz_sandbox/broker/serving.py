@@ -91,6 +91,7 @@ class Broker:
         self.held: Sequence[Held] = ()
         self._attempts = 0
         self._bytes = 0
+        self._has_told_cap = False
         self._open: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
@@ -100,10 +101,17 @@ class Broker:
 
     def renew(self) -> None:
         """For the next run of the same container: each has all of the caps."""
-        self._attempts = self._bytes = 0
+        self.refill(with_bytes=True)
         self.held = ()
         for task in self._open:
             task.cancel()
+
+    def refill(self, *, with_bytes: bool) -> None:
+        """For a run that has no end: its caps are rates."""
+        self._attempts = 0
+        self._has_told_cap = False
+        if with_bytes:
+            self._bytes = 0
 
     def close(self) -> None:
         if self._server is not None:
@@ -159,13 +167,13 @@ class Broker:
         look = None
         if filled is not None and filled.texts:
             look = Echo(filled.texts, lambda: self._tell_echo(wanted)).take
-        pipes = Pipes(reader, writer, *upstream, self._take, look)
+        pipes = Pipes(reader, writer, *upstream, self._take)
         try:
             if filled is None:
                 await talk.accept()
                 await pipes.tunnel(talk.unread(), lambda data: _check_name(target, data))
             else:
-                await talk.pass_on(filled.request, target, pipes)
+                await talk.pass_on(filled.request, target, pipes, look)
         except Refused as refusal:
             self._count(refusal.verdict, wanted, str(refusal))
         finally:
@@ -221,6 +229,10 @@ class Broker:
 
     def _count(self, verdict: str, wanted: str, why: str = "") -> None:
         metrics.BROKER_ATTEMPTS.labels(self._plugin, verdict).inc()
+        if verdict == "capped":
+            if self._has_told_cap:
+                return
+            self._has_told_cap = True
         if verdict == "allowed":
             log.info("egress", plugin=self._plugin, target=wanted, verdict=verdict)
             self._say(f"connected to {wanted}")

@@ -20,6 +20,7 @@ _HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer "
     b"transfer-encoding upgrade".split()
 )
+_OF_FRAMING = _HOP_BY_HOP | {b"content-length"}
 
 
 class Talk:
@@ -105,8 +106,16 @@ class Talk:
             end = self._http.send(h11.Data(data=answer.body)) if answer.body else b""
             await self._write((head or b"") + (end or b""))
 
-    async def pass_on(self, request: h11.Request, target: Target, pipes: "Pipes") -> None:
+    async def pass_on(
+        self,
+        request: h11.Request,
+        target: Target,
+        pipes: "Pipes",
+        look: Callable[[bytes], bytes] | None = None,
+    ) -> None:
         """One request, rewritten for the server, and its answer; then the connection closes.
+
+        `look` sees the answer without its framing, and says what of it may be passed on.
 
         Raises: Refused.
         """
@@ -121,7 +130,9 @@ class Talk:
         await pipes.send(
             server.send(h11.Request(method=request.method, target=path, headers=kept)) or b""
         )
-        answering = asyncio.create_task(pipes.receive_all())
+        answering = asyncio.create_task(
+            pipes.receive_all() if look is None else self._pass_looked_at(server, pipes, look)
+        )
         try:
             while True:
                 event = self._http.next_event()
@@ -140,6 +151,32 @@ class Talk:
         finally:
             answering.cancel()
 
+    async def _pass_looked_at(
+        self, server: h11.Connection, pipes: "Pipes", look: Callable[[bytes], bytes]
+    ) -> None:
+        """Raises: Refused."""
+        while True:
+            event = server.next_event()
+            if event is h11.NEED_DATA:
+                server.receive_data(await pipes.receive())
+            elif isinstance(event, h11.Response):
+                kept = [pair for pair in event.headers if pair[0] not in _OF_FRAMING]
+                look(b"\n".join(name + b": " + value for name, value in event.headers) + b"\n")
+                look(b"")
+                made = h11.Response(status_code=event.status_code, headers=kept)
+                await self._write(self._http.send(made))
+            elif isinstance(event, h11.Data | h11.EndOfMessage):
+                passed = look(bytes(event.data) if isinstance(event, h11.Data) else b"")
+                if passed:
+                    await self._write(self._http.send(h11.Data(data=passed)))
+                if isinstance(event, h11.EndOfMessage):
+                    await self._write(self._http.send(h11.EndOfMessage()))
+                    return
+            elif not isinstance(event, h11.InformationalResponse):
+                return
+            # What comes in the smallest pieces must not keep everybody else waiting.
+            await asyncio.sleep(0)
+
     async def _write(self, data: bytes | None) -> None:
         self._writer.write(data or b"")
         async with asyncio.timeout(IDLE_SECONDS):
@@ -156,13 +193,10 @@ class Pipes:
         server_reader: asyncio.StreamReader,
         server_writer: asyncio.StreamWriter,
         take: Callable[[int, str], None],
-        look: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self._reader, self._writer = reader, writer
         self._server_reader, self._server_writer = server_reader, server_writer
         self._take = take
-        # Passes on what of an answer may be; told of its end by an empty text.
-        self._look = look or bytes
         self._last = asyncio.get_running_loop().time()
 
     async def send(self, data: bytes) -> None:
@@ -172,17 +206,18 @@ class Pipes:
         async with asyncio.timeout(IDLE_SECONDS):
             await self._server_writer.drain()
 
+    async def receive(self) -> bytes:
+        """What the server says next; nothing when it has said everything. Raises: Refused."""
+        data = await self._read(self._server_reader)
+        self._take(len(data), "received")
+        return data
+
     async def receive_all(self) -> None:
         """Until the server has said everything. Raises: Refused."""
-        while data := await self._read(self._server_reader):
-            self._take(len(data), "received")
-            await self._give(self._look(data))
-        await self._give(self._look(b""))
-
-    async def _give(self, data: bytes) -> None:
-        self._writer.write(data)
-        async with asyncio.timeout(IDLE_SECONDS):
-            await self._writer.drain()
+        while data := await self.receive():
+            self._writer.write(data)
+            async with asyncio.timeout(IDLE_SECONDS):
+                await self._writer.drain()
 
     async def tunnel(self, first: bytes, is_in_order: Callable[[bytes], bool]) -> None:
         """Both ways until both have ended. Raises: Refused, TimeoutError, OSError."""

@@ -225,6 +225,7 @@ async def list_runnable(connection: Connection, plugins: Sequence[str]) -> list[
            AND failure IS NULL
            AND configuration IS NOT NULL
            AND prepared_sha256 = sha256
+           AND program ->> 'kind' IS DISTINCT FROM 'service'
            AND NOT EXISTS (SELECT
                              FROM blocked_versions AS blocked
                             WHERE blocked.plugin = installations.plugin
