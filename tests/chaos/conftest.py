@@ -206,6 +206,9 @@ def check_runs(stack: Stack, rows: Rows, load: Load) -> None:
     keyed = {(row["plugin"], row["outcome"]): row["runs"] for row in counted}
     for row in finished:
         assert keyed[row["plugin"], row["outcome"]] == row["runs"], row
-    # Containers that wait for a call are of no run.
-    left = stack.call("docker", "ps", "--all", "--quiet", "--filter", "label=heimnetz.kind=run").out
+    # Containers that wait for a call are of no run; others on this engine are not ours.
+    (identity,) = rows("SELECT stack FROM sandbox.identity")
+    labels = ("heimnetz.kind=run", f"heimnetz.stack={identity['stack']}")
+    filters = [part for label in labels for part in ("--filter", f"label={label}")]
+    left = stack.call("docker", "ps", "--all", "--quiet", *filters).out
     assert left.split() == []

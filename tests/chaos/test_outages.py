@@ -95,8 +95,10 @@ def test_a_database_that_dies_is_503_and_when_to_come_again(
     with load.going_on():
         for _ in range(2):
             eventually(have_grown(load, 2, 4), within_seconds=60, what="load")
-            kill(stack, POSTGRES)
-            eventually(lambda: readiness(stack) == "not ready", within_seconds=15, what="noticed")
+            # Killed so, it stays dead until somebody starts it.
+            stack.call("docker", "kill", POSTGRES)
+            eventually(lambda: readiness(stack) == "not ready", within_seconds=30, what="noticed")
+            stack.call("docker", "start", POSTGRES)
             eventually(lambda: readiness(stack) == "ready", within_seconds=60, what="healed")
 
     settle(stack, rows)
