@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import socket
 import ssl
 from dataclasses import asdict
@@ -13,6 +14,7 @@ from heimnetz_sdk.plugin import Context, Input, Output
 
 PROXY = ("127.0.0.1", 3128)
 TIMEOUT_SECONDS = 10
+MAX_HEAD_BYTES = 4096
 EVENT = "cert-watch.certificate.expiring.v1"
 STATES = ("fine", "expiring", "expired", "unreachable")
 
@@ -67,11 +69,9 @@ def fetch(host: str, port: int) -> bytes:
     try:
         with socket.create_connection(PROXY, TIMEOUT_SECONDS) as connection:
             connection.sendall(f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
-            answer = head(connection)
+            answer = read_head(connection)
             if not answer.startswith(b"HTTP/1.1 200"):
-                raise Unreachable(
-                    answer.partition(b"\r\n\r\n")[2].decode("utf-8", "replace").strip()
-                )
+                raise Unreachable(read_reason(connection, answer))
             with context.wrap_socket(connection, server_hostname=host) as secure:
                 der = secure.getpeercert(binary_form=True)
     except (OSError, UnicodeError) as error:
@@ -81,16 +81,28 @@ def fetch(host: str, port: int) -> bytes:
     return der
 
 
-def head(connection: socket.socket) -> bytes:
-    """The broker's answer; a refusal with its reason."""
+def read_head(connection: socket.socket) -> bytes:
+    """The broker's answer, without its body."""
     data = b""
-    while b"\r\n\r\n" not in data or not data.startswith(b"HTTP/1.1 200"):
+    while not data.endswith(b"\r\n\r\n") and len(data) < MAX_HEAD_BYTES:
         # One by one: what comes after a 200 belongs to TLS.
         more = connection.recv(1)
-        if not more or len(data) > 4096:
+        if not more:
             break
         data += more
     return data
+
+
+def read_reason(connection: socket.socket, answer: bytes) -> str:
+    """Why the broker refuses, in its own words."""
+    length = re.search(rb"(?i)\r\ncontent-length: *(\d{1,4})\r\n", answer)
+    data = b""
+    while length is not None and len(data) < int(length[1]):
+        more = connection.recv(4096)
+        if not more:
+            break
+        data += more
+    return data.decode("utf-8", "replace").strip() or "the broker does not answer"
 
 
 def tell_once(one: dict[str, Any], context: Context) -> None:
