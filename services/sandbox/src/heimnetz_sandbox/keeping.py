@@ -196,6 +196,8 @@ class Keeper:
             log.warning("service_up_waits", plugin=plugin, reason=error.detail)
             return
         probing.is_up = True
+        # Whoever is told that it is up may ask for its pages at once.
+        self._up[plugin] = run_id
         log.info("service_up", plugin=plugin, run=run_id)
 
 
