@@ -227,8 +227,7 @@ def _scheduled(stand: Stand) -> Iterator[Figure]:
         triggers = {"cron": [{"schedule": "* * * * *"}]}
         stand.install(f"due-{number}", CODE, triggers=triggers)
     ended = """
-        SELECT extract(epoch FROM max(finished_at) - date_trunc('minute', min(queued_at)))
-                   AS seconds
+        SELECT extract(epoch FROM max(finished_at) - min(queued_at)) AS seconds
           FROM runs
          WHERE trigger = 'cron'
            AND outcome = 'ok'
