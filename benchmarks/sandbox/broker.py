@@ -13,7 +13,7 @@ from benchmarks.figures import Figure, median
 
 from heimnetz_manifest import Destination
 from heimnetz_sandbox.broker.rules import Rules
-from heimnetz_sandbox.broker.serving import Broker
+from heimnetz_sandbox.broker.serving import Broker, Caps
 
 MIB = 1 << 20
 SIZE = 100 * MIB
@@ -50,14 +50,12 @@ def serve(address: str, port: "multiprocessing.Queue[int]") -> None:
 def broke(path: str, place: str, ready: "multiprocessing.Queue[int]") -> None:
     async def run() -> None:
         rules = Rules((Destination.parse(place),))
-        broker = Broker("bench", rules, say=lambda _: None, tell=lambda _: None)
+        # More than all of the measurements take together.
+        caps = Caps(attempts=1 << 20, byte_count=1 << 40)
+        broker = Broker("bench", rules, say=lambda _: None, tell=lambda _: None, caps=caps)
         await broker.open(Path(path))
         ready.put(0)
-        while True:
-            await asyncio.sleep(0.1)
-            # Each measurement has all of the caps.
-            if not broker._open:  # noqa: SLF001
-                broker.renew()
+        await asyncio.Event().wait()
 
     asyncio.run(run())
 
