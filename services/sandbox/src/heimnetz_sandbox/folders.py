@@ -73,6 +73,8 @@ class Folders:
         """
         with contextlib.suppress(OSError):
             if read_tree(self.code(sha256)) == dict(files):
+                # As old as its last use: a trial's belongs to no installation.
+                os.utime(self.code(sha256))
                 return
         temporary = self.root / "code" / f".{uuid.uuid4().hex}"
         _make(temporary)
@@ -89,6 +91,14 @@ class Folders:
         self._publish(source, self.dependencies(key), is_replaced=False)
         # As old as its last build, not as what was built.
         os.utime(self.dependencies(key))
+
+    def has_dependencies(self, key: str) -> bool:
+        """If they are there, they count as used now."""
+        try:
+            os.utime(self.dependencies(key))
+        except FileNotFoundError:
+            return False
+        return True
 
     def remove_run(self, run_id: str) -> None:
         shutil.rmtree(self.root / "runs" / run_id, ignore_errors=True)
@@ -109,22 +119,20 @@ class Folders:
         for used_at, size, folder in sorted(found):
             if total <= room_bytes:
                 break
-            if folder.name not in kept and time.time() - used_at > YOUNG_SECONDS:
-                # Whoever looks for it meanwhile finds it whole or not at all.
-                away = folder.with_name(f".{uuid.uuid4().hex}")
-                folder.rename(away)
-                shutil.rmtree(away, ignore_errors=True)
+            if folder.name not in kept and _is_old(used_at):
+                _take_away(folder)
                 total -= size
         return total
 
+    def collect_code(self, kept: Collection[str]) -> None:
+        """Removes what nobody needs and nobody has stored or tried for an hour."""
+        for folder in (self.root / "code").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if folder.name not in kept and _is_old(folder.stat().st_mtime):
+                    _take_away(folder)
+
     def list_runs(self) -> list[str]:
         return [entry.name for entry in (self.root / "runs").iterdir()]
-
-    def list_code(self) -> list[str]:
-        return [entry.name for entry in (self.root / "code").iterdir()]
-
-    def remove_code(self, name: str) -> None:
-        shutil.rmtree(self.root / "code" / name, ignore_errors=True)
 
     def _publish(self, source: Path, target: Path, *, is_replaced: bool) -> None:
         old = target.with_name(f".{uuid.uuid4().hex}")
@@ -177,6 +185,17 @@ def _size(folder: Path) -> int:
         for parent, _, names in os.walk(folder)
         for name in names
     )
+
+
+def _is_old(used_at: float) -> bool:
+    return time.time() - used_at > YOUNG_SECONDS
+
+
+def _take_away(folder: Path) -> None:
+    """Whoever looks for it meanwhile finds it whole or not at all."""
+    away = folder.with_name(f".{uuid.uuid4().hex}")
+    folder.rename(away)
+    shutil.rmtree(away, ignore_errors=True)
 
 
 def _make(folder: Path) -> None:

@@ -92,7 +92,7 @@ class Preparer:
         ready = replace(installation, program=_program(package, lock), grants=grants)
         assert ready.program is not None
         key = ready.program.dependencies
-        if key is not None and not self._folders.dependencies(key).is_dir():
+        if key is not None and not self._folders.has_dependencies(key):
             await self._build(ready, package)
         return ready, package
 
@@ -108,7 +108,7 @@ class Preparer:
             ready = replace(installation, program=_program(package, lock))
         assert ready.program is not None
         key = ready.program.dependencies
-        if key is not None and not self._folders.dependencies(key).is_dir():
+        if key is not None and not self._folders.has_dependencies(key):
             package = await self._fetch(installation)
             await self._build(ready, package)
         if ready.configuration is None:

@@ -120,8 +120,6 @@ class Reaper:
             await services.trim_logs(connection, SERVICE_LINES)
             digests = await installations.list_digests(connection)
             kept = await installations.list_dependencies(connection)
-        for name in await asyncio.to_thread(self._folders.list_code):
-            if name not in digests and not name.startswith("."):
-                await asyncio.to_thread(self._folders.remove_code, name)
+        await asyncio.to_thread(self._folders.collect_code, digests)
         collect = self._folders.collect_dependencies
         metrics.DEPENDENCIES.set(await asyncio.to_thread(collect, kept, self._dependencies_bytes))

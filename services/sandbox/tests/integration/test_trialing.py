@@ -1,10 +1,18 @@
 """Versions that nobody has approved, tried out: what they touch is told, and goes nowhere."""
 
+import asyncio
+import os
+import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from heimnetz_common.database import Database
 from heimnetz_manifest import pack
+from heimnetz_sandbox.engine import Engine
+from heimnetz_sandbox.folders import Folders
+from heimnetz_sandbox.reaping import Reaper
 from heimnetz_sandbox.testing import ROOT, Stand, package
 
 pytestmark = pytest.mark.engine
@@ -37,6 +45,45 @@ def test_a_version_that_is_not_installed_is_tried_on_its_examples(stand: Stand) 
     assert stand.call("GET", "/v1/plugins/harmless/behaviour").json()["items"] == []
     again = stand.call("GET", "/v1/trials?plugin=harmless&version=1.0.0").json()
     assert again == report
+
+
+def test_a_collection_of_old_code_leaves_what_a_trial_has_just_fetched(stand: Stand) -> None:
+    first = try_out(stand, "collected", "def run(input, context): return 1")
+    code = Folders(stand.run_dir).code(first["sha256"])
+    before = code.stat().st_ino
+
+    collect(stand)
+    assert code.stat().st_ino == before
+
+    two_hours_ago = time.time() - 7200
+    os.utime(code, (two_hours_ago, two_hours_ago))
+    collect(stand)
+    assert not code.exists()
+    assert try_out(stand, "collected", "def run(input, context): return 1")["verdict"] == "observed"
+
+
+def collect(stand: Stand) -> None:
+    """As a sandbox does when it starts, and every hour."""
+    stack = stand.stack
+
+    async def purge() -> None:
+        database = Database(stand.database_url, schema="sandbox")
+        reaper = Reaper(
+            database,
+            Engine(stand.socket),
+            Folders(stand.run_dir),
+            stack=stack,
+            lease=timedelta(minutes=1),
+            history=timedelta(days=1),
+            dependencies_bytes=1 << 30,
+        )
+        await database.open()
+        try:
+            await reaper.purge()
+        finally:
+            await database.close()
+
+    asyncio.run(purge())
 
 
 def test_without_examples_nothing_is_known(stand: Stand) -> None:

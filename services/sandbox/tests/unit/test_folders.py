@@ -77,3 +77,28 @@ def test_code_with_a_file_too_many_is_replaced(folders: Folders) -> None:
     folders.store_code("ab", {"plugin.py": b""})
 
     assert [path.name for path in folders.code("ab").iterdir()] == ["plugin.py"]
+
+
+def test_code_that_nobody_has_installed_stays_for_an_hour_after_its_last_use(
+    folders: Folders,
+) -> None:
+    files = {"plugin.py": b"def run(): ..."}
+    long_ago = time.time() - DAY
+    for name in ("installed", "tried-again", "unused", ".half-written"):
+        folders.store_code(name, files)
+        os.utime(folders.code(name), (long_ago, long_ago))
+    folders.store_code("tried-again", files)
+    folders.store_code("just-tried", files)
+
+    folders.collect_code({"installed"})
+
+    there = {path.name for path in (folders.root / "code").iterdir()}
+    assert there == {"installed", "tried-again", "just-tried"}
+
+
+def test_dependencies_that_are_used_are_as_new(folders: Folders) -> None:
+    add(folders, "used", 90)
+
+    assert folders.has_dependencies("used")
+    assert not folders.has_dependencies("other")
+    assert folders.collect_dependencies(set(), 0) == 100
