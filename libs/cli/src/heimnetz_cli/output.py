@@ -11,7 +11,11 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from heimnetz_manifest import ManifestError
 
 LINE_CHARACTERS = 100
 LAST_COLUMN_CHARACTERS = 30
@@ -217,6 +221,22 @@ def screen() -> Iterator[Callable[[], None]]:
     console = Console()
     with console.screen(hide_cursor=True):
         yield console.clear
+
+
+def list_mistakes(error: "ManifestError", path: Path) -> str:
+    """A line for each mistake, as compilers write them: file:line:column."""
+    from heimnetz_manifest import MANIFEST_NAME
+
+    mistakes = getattr(error, "mistakes", ())
+    if not mistakes:
+        return f"{path}: {error.detail} ({error.kind})"
+    file = path / MANIFEST_NAME if path.is_dir() else path
+    lines = [f"{file} has {len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}"]
+    for mistake in mistakes:
+        place = f":{mistake.line}:{mistake.column}" if mistake.line else ""
+        hint = f" (did you mean {mistake.suggestion}?)" if mistake.suggestion else ""
+        lines.append(f"{file}{place}: {mistake.pointer or '/'}: {mistake.detail}{hint}")
+    return "\n".join(lines)
 
 
 def when(moment: datetime | None) -> str:

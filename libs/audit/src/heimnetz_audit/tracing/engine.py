@@ -117,12 +117,6 @@ class Engine:
         root = dotted.partition(".")[0]
         return root in sys.stdlib_module_names or root in self.libraries
 
-    def library(self, dotted: str, node: ast.AST) -> Value:
-        """Something imported from a library; a global request object is a source."""
-        from heimnetz_audit.tracing import knowledge
-
-        return knowledge.source_attribute(self, dotted, node) or Value(name=dotted)
-
     def observe_store(
         self, state: State, node: ast.expr, owner: Value, key: Value, value: Value
     ) -> None:

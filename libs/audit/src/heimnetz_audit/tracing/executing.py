@@ -9,7 +9,7 @@ from heimnetz_audit.model.values import NO_FACTS, Facts, Trail, Value, join
 from heimnetz_audit.tracing import folding, guarding, indexing, matching
 from heimnetz_audit.tracing.engine import Engine, Execution
 from heimnetz_audit.tracing.heap import Object, State, join_states
-from heimnetz_audit.tracing.naming import canonical, iterate
+from heimnetz_audit.tracing.naming import canonical, iterate, library
 
 #: A loop over so few known elements is walked once for each of them.
 UNROLL_LIMIT: Final = 6
@@ -363,7 +363,7 @@ def _import_from(engine: Engine, state: State, node: ast.ImportFrom) -> State | 
             inner = engine.program.find(name)
             value = Value(name=name, code=ModuleCode(inner)) if inner is not None else None
         if value is None:
-            value = engine.library(canonical(name), node)
+            value = library(engine, canonical(name), node)
         state.env[alias.asname or alias.name] = value
     return state
 

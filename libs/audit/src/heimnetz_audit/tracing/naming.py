@@ -62,6 +62,11 @@ def lookup(engine: Engine, state: State, name: str, node: ast.AST) -> Value:
     return knowledge.implicit(engine, name, node) or Value(name=f"?{name}")
 
 
+def library(engine: Engine, dotted: str, node: ast.AST) -> Value:
+    """Something imported from a library; a global request object is a source."""
+    return knowledge.source_attribute(engine, dotted, node) or Value(name=dotted)
+
+
 def attribute(engine: Engine, state: State, owner: Value, name: str, node: ast.AST) -> Value:
     found = _own_attribute(engine, state, owner, name)
     if found is not None:

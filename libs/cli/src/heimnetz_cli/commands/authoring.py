@@ -10,9 +10,8 @@ from typing import Annotated
 import typer
 
 from heimnetz_cli.commands.options import Json, example
-from heimnetz_cli.commands.publishing import explain
 from heimnetz_cli.exits import Exit, Failure
-from heimnetz_cli.output import note, show, show_json
+from heimnetz_cli.output import list_mistakes, note, show, show_json
 from heimnetz_cli.scaffolding import Language, Template
 
 # What pytest ends with, in our codes; see its reference, "Exit codes".
@@ -135,7 +134,7 @@ def _test_with_node(project: Path, words: list[str]) -> Exit:
     try:
         manifest = parse_manifest((project / "plugin.yaml").read_bytes())
     except InvalidManifest as error:
-        raise Failure(explain(error, project), Exit.REFUSED_INPUT) from None
+        raise Failure(list_mistakes(error, project), Exit.REFUSED_INPUT) from None
     node = find_node()
     if not has_tests(project):
         raise Failure(f"{project.resolve()} has no tests, such as plugin.test.js", Exit.NOT_FOUND)

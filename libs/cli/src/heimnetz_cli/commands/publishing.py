@@ -11,7 +11,7 @@ from heimnetz_cli.commands.catalogue import audit_line, signature_line
 from heimnetz_cli.commands.options import Json, example
 from heimnetz_cli.commands.signing import signature_file
 from heimnetz_cli.exits import Exit, Failure
-from heimnetz_cli.output import note, progress, show, show_json, size
+from heimnetz_cli.output import list_mistakes, note, progress, show, show_json, size
 from heimnetz_cli.session import open_client
 
 if TYPE_CHECKING:
@@ -97,23 +97,7 @@ def _package(path: Path) -> tuple[bytes | Path, "Package"]:
             return data, inspect_package(data)
         return path, inspect_package(path)
     except ManifestError as error:
-        raise Failure(explain(error, path), Exit.REFUSED_INPUT) from None
-
-
-def explain(error: "ManifestError", path: Path) -> str:
-    """A line for each mistake, as compilers write them: file:line:column."""
-    from heimnetz_manifest import MANIFEST_NAME
-
-    mistakes = getattr(error, "mistakes", ())
-    if not mistakes:
-        return f"{path}: {error.detail} ({error.kind})"
-    file = path / MANIFEST_NAME if path.is_dir() else path
-    lines = [f"{file} has {len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}"]
-    for mistake in mistakes:
-        place = f":{mistake.line}:{mistake.column}" if mistake.line else ""
-        hint = f" (did you mean {mistake.suggestion}?)" if mistake.suggestion else ""
-        lines.append(f"{file}{place}: {mistake.pointer or '/'}: {mistake.detail}{hint}")
-    return "\n".join(lines)
+        raise Failure(list_mistakes(error, path), Exit.REFUSED_INPUT) from None
 
 
 def follow_audit(client: "Client", version: "Version", wait_seconds: float) -> "Version":
@@ -157,7 +141,7 @@ def pack_directory(
         data = pack(path)
         manifest = inspect_package(data).manifest
     except ManifestError as error:
-        raise Failure(explain(error, path), Exit.REFUSED_INPUT) from None
+        raise Failure(list_mistakes(error, path), Exit.REFUSED_INPUT) from None
     digest = hashlib.sha256(data).hexdigest()
     if out is not None and str(out) == "-":
         sys.stdout.buffer.write(data)
@@ -188,7 +172,7 @@ def check(
         if as_json:
             show_json({"is_valid": False, "kind": error.kind, "mistakes": _mistakes(error)})
             raise typer.Exit(Exit.BAD_OUTCOME) from None
-        raise Failure(explain(error, path), Exit.BAD_OUTCOME) from None
+        raise Failure(list_mistakes(error, path), Exit.BAD_OUTCOME) from None
     if as_json:
         show_json(
             {"is_valid": True, "plugin": str(manifest.name), "version": str(manifest.version)}

@@ -9,7 +9,7 @@ import typer
 from heimnetz_cli import keyring
 from heimnetz_cli.commands.options import Json, example
 from heimnetz_cli.exits import Exit, Failure
-from heimnetz_cli.output import note, show, show_json, show_table, when
+from heimnetz_cli.output import list_mistakes, note, show, show_json, show_table, when
 from heimnetz_cli.session import open_client
 
 if TYPE_CHECKING:
@@ -122,7 +122,6 @@ def sign(
     as_json: Json = False,
 ) -> None:
     """Sign a packed file: the signature is beside it, as PACKAGE.sig, for heimnetz publish."""
-    from heimnetz_cli.commands.publishing import explain
     from heimnetz_manifest import ManifestError, inspect_package
     from heimnetz_manifest.signing import Subject
     from heimnetz_manifest.signing import sign as make
@@ -131,7 +130,7 @@ def sign(
     try:
         found = inspect_package(package)
     except ManifestError as error:
-        raise Failure(explain(error, package), Exit.REFUSED_INPUT) from None
+        raise Failure(list_mistakes(error, package), Exit.REFUSED_INPUT) from None
     subject = Subject(str(found.manifest.name), str(found.manifest.version), found.sha256)
     target = signature_file(package)
     target.write_bytes(make(private, subject))

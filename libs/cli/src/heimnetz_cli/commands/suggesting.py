@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from heimnetz_cli.commands.options import Json, example
-from heimnetz_cli.commands.publishing import explain
 from heimnetz_cli.exits import Exit, Failure
-from heimnetz_cli.output import note, show_json, show_report
+from heimnetz_cli.output import list_mistakes, note, show_json, show_report
 from heimnetz_cli.session import load, open_client
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ def _read(path: Path) -> "Package":
     try:
         return read_package(pack(path) if path.is_dir() else path)
     except ManifestError as error:
-        raise Failure(explain(error, path), Exit.REFUSED_INPUT) from None
+        raise Failure(list_mistakes(error, path), Exit.REFUSED_INPUT) from None
 
 
 def _observe(plugin: str, version: str) -> "list[Observation] | None":
