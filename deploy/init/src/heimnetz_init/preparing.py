@@ -28,7 +28,10 @@ def _make_encryption_key() -> str:
     return base64.b64encode(os.urandom(32)).decode("ascii")
 
 
-_MAKERS: dict[str, Callable[[], str]] = {"encryption.key": _make_encryption_key}
+_MAKERS: dict[str, Callable[[], str]] = {
+    "encryption.key": _make_encryption_key,
+    "trail.key": generate_private_key,
+}
 
 
 class Room:

@@ -10,6 +10,7 @@ from heimnetz_common.logs import get_logger
 from heimnetz_common.sealing import Sealer
 from heimnetz_common.service import Service
 from heimnetz_common.web import create_app
+from heimnetz_manifest.signing import PrivateKey
 from heimnetz_manifest.streams import PACKAGE_BYTES
 from heimnetz_registry.admitting import Doorkeeper
 from heimnetz_registry.api import (
@@ -56,7 +57,7 @@ def create(settings: RegistrySettings, reached: Callable[[str], None] | None = N
     installer = Installer(database, _sealer(settings))
     updater = Updater(database, installer)
     service.subscribe(*subscriptions(updater.take))
-    chain = Chain(database, settings.artifacts_dir)
+    chain = Chain(database, settings.artifacts_dir, _trail_key(settings))
     rooms = Rooms(
         database=database,
         artifacts=artifacts,
@@ -115,4 +116,16 @@ def _sealer(settings: RegistrySettings) -> Sealer | None:
         return Sealer.from_text(text)
     except (ValueError, binascii.Error):
         log.exception("encryption_key_broken", remedy="restore encryption.key from a backup")
+        return None
+
+
+def _trail_key(settings: RegistrySettings) -> PrivateKey | None:
+    """Without its key the registry runs on, but for checkpoints of the trail."""
+    text = settings.secret("trail.key")
+    if text is None:
+        return None
+    try:
+        return PrivateKey.from_pem(text.encode())
+    except ValueError:
+        log.exception("trail_key_broken", remedy="restore trail.key from a backup")
         return None

@@ -1,32 +1,42 @@
 """The trail as a chain: what was altered, removed or put in another order is found, and named.
 
-Each entry has a link: a digest of the entry and of the link before it (Haber and Stornetta, 1991).
 The links are kept twice, in the database and in a file of the registry's own volume, so that who
-rules the database alone cannot forge both. An entry is linked within a second after its commit;
-until then nothing protects it. Nobody waits for a link: a transaction that holds a place in the
-chain would hold up every other decision.
+rules the database alone cannot forge both; now and then the chain's end is signed, so that who has
+both volumes cannot either. An entry is linked within a second after its commit; until then nothing
+protects it. Nobody waits for a link: a transaction that holds a place in the chain would hold up
+every other decision.
 """
 
 import asyncio
-import hashlib
 import os
 import struct
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from heimnetz_common.database import Database
 from heimnetz_common.errors import HeimnetzError, Unavailable
 from heimnetz_common.logs import get_logger
+from heimnetz_manifest.signing import PrivateKey
+from heimnetz_manifest.trail import (
+    ORIGIN,
+    Checkpoint,
+    Entry,
+    Link,
+    digest_of,
+    link,
+    sign_checkpoint,
+)
+from heimnetz_registry.errors import TrailAltered, TrailKeyMissing
 from heimnetz_registry.metrics import TRAIL_INTACT, TRAIL_LENGTH
-from heimnetz_registry.model import Entry, Link
 from heimnetz_registry.store import trail
 
-ORIGIN = bytes(32)
 PAUSE_SECONDS = 1.0
 VERIFY_ROUNDS = 3600
 BATCH = 1000
+CHECKPOINT_ROUNDS = 600
 MAX_PROBLEMS = 100
 # So many entries may commit before one that began earlier, and is linked after them.
 LATE_ENTRIES = 10_000
@@ -45,40 +55,16 @@ class Problem:
 
 @dataclass(slots=True)
 class Verification:
-    """`last` is the end of the chain, to be noted elsewhere."""
+    """`last` is the end of the chain, to be noted elsewhere; `checkpoints` are those that fit."""
 
     entries: int = 0
+    checkpoints: int = 0
     last: Link = field(default_factory=lambda: Link(0, 0, ORIGIN))
     problems: list[Problem] = field(default_factory=list)
 
     def add(self, entry: int, what: str) -> None:
         if len(self.problems) < MAX_PROBLEMS and all(one.entry != entry for one in self.problems):
             self.problems.append(Problem(entry, what))
-
-
-def digest_of(before: bytes, entry: Entry) -> bytes:
-    """SHA-256 over the link before and the entry's fields, each with its length."""
-    whole = hashlib.sha256(before)
-    for value in (
-        str(entry.id),
-        str(int(entry.at.timestamp() * 1_000_000)),
-        entry.actor,
-        entry.action,
-        entry.plugin,
-        entry.version,
-        entry.state_before,
-        entry.state_after,
-        entry.reason,
-    ):
-        data = None if value is None else value.encode()
-        whole.update(b"-" if data is None else b"%d:" % len(data) + data)
-    return whole.digest()
-
-
-def link(before: Link, entries: Iterable[Entry]) -> Iterator[Link]:
-    for entry in entries:
-        before = Link(before.position + 1, entry.id, digest_of(before.digest, entry))
-        yield before
 
 
 class Copy:
@@ -120,13 +106,18 @@ class Copy:
 
 
 class Chain:
-    def __init__(self, database: Database, folder: Path) -> None:
+    """Without a key everything works but checkpoints."""
+
+    def __init__(self, database: Database, folder: Path, key: PrivateKey | None) -> None:
         self._database = database
+        self._key = key
         self._copy = Copy(folder / "trail")
         self._is_verified = True
 
     async def run(self) -> None:
         """Links what is new, in the database and then in the copy; verifies all once an hour."""
+        if self._key is None:
+            log.error("trail_key_missing", remedy=TrailKeyMissing().detail)
         rounds = 0
         while True:
             try:
@@ -134,6 +125,8 @@ class Chain:
                     pass
                 if rounds % VERIFY_ROUNDS == 0:
                     await self.verify()
+                if rounds % CHECKPOINT_ROUNDS == 0 and self._key is not None:
+                    await self.make_checkpoint()
                 rounds += 1
             except (HeimnetzError, OSError) as error:
                 log.warning("trail_waits", reason=str(error))
@@ -165,10 +158,70 @@ class Chain:
         TRAIL_LENGTH.set(end + len(new))
         return len(new)
 
+    @property
+    def public_key(self) -> bytes:
+        """Raises: TrailKeyMissing."""
+        return self._get_key().public
+
+    def _get_key(self) -> PrivateKey:
+        if self._key is None:
+            raise TrailKeyMissing
+        return self._key
+
+    async def make_checkpoint(self) -> tuple[Checkpoint, bool]:
+        """The chain's end, signed, and whether it was not before.
+
+        Only what the copy says as well is signed, and only after what was signed before: a chain
+        that somebody made anew never gets a signature. A crash at any moment leaves a checkpoint
+        that holds, or none.
+
+        Raises: TrailKeyMissing, TrailAltered, Unavailable, OSError.
+        """
+        key = self._get_key()
+        while await self.extend() >= BATCH:
+            pass
+        length = await asyncio.to_thread(lambda: self._copy.length)
+        copied = await asyncio.to_thread(self._copy.read, length, 1) if length else []
+        end = copied[0] if copied else Link(0, 0, ORIGIN)
+        async with self._database.transaction() as connection:
+            await trail.lock_links(connection)
+            last = await trail.find_last_checkpoint(connection, key.id)
+            for known in [end] if last is None else [end, last.link]:
+                found = await trail.list_links(connection, known.position, 1)
+                if known.position and found != [known]:
+                    raise TrailAltered(known.position)
+            if last is not None and last.link.position >= end.position:
+                return last, False
+            made = sign_checkpoint(key, end, datetime.now(UTC))
+            await trail.add_checkpoint(connection, made)
+        return made, True
+
+    async def list_chain(
+        self, position: int, limit: int
+    ) -> tuple[list[tuple[Link, Entry | None]], bool]:
+        """From `position` on, an entry that is gone as None; and whether there is more."""
+        async with self._database.connection() as connection:
+            links = await trail.list_links(connection, position, limit)
+            entries = await trail.map_entries(connection, [one.entry for one in links])
+            last = await trail.get_last_link(connection)
+        is_more = last is not None and last.position >= position + limit
+        return [(one, entries.get(one.entry)) for one in links], is_more
+
+    async def list_checkpoints(self, position: int, limit: int) -> list[Checkpoint]:
+        """From `position` on. Raises: TrailKeyMissing, Unavailable."""
+        key = self._get_key()
+        async with self._database.connection() as connection:
+            return await trail.list_checkpoints(connection, key.id, position=position, limit=limit)
+
     async def verify(self) -> Verification:
-        """Every link and entry against each other and the copy. Raises: HeimnetzError."""
+        """Every link and entry against each other, the copy and the checkpoints.
+
+        Raises: HeimnetzError.
+        """
         found = Verification()
         before = ORIGIN
+        checkpoints: dict[int, Checkpoint] = {}
+        position = 1
         async for ours, theirs, entry in self._walk():
             told = theirs or ours
             assert told is not None
@@ -181,12 +234,37 @@ class Chain:
                 found.add(told.entry, "forged")
             before = told.digest
             found.last = told
+            if told.position >= position:
+                _miss(found, checkpoints)
+                checkpoints = await self._map_checkpoints(position, told.position + BATCH)
+                position = told.position + BATCH
+            signed = checkpoints.pop(told.position, None)
+            if signed is not None:
+                self._judge(found, signed, told)
+        _miss(found, checkpoints)
+        _miss(found, await self._map_checkpoints(found.last.position + 1, None))
         self._is_verified = not found.problems
         self._show(is_intact=self._is_verified)
         if found.problems:
             entries = [one.entry for one in found.problems]
             log.error("trail_altered", entries=entries, remedy="docs/runbooks/TrailAltered.md")
         return found
+
+    def _judge(self, found: Verification, signed: Checkpoint, told: Link) -> None:
+        if signed.link == told and signed.is_signed_by(self.public_key):
+            found.checkpoints += 1
+        else:
+            found.add(told.entry, "forged")
+
+    async def _map_checkpoints(self, position: int, until: int | None) -> dict[int, Checkpoint]:
+        """Those of this registry's key, by position; another's prove nothing."""
+        if self._key is None:
+            return {}
+        async with self._database.connection() as connection:
+            found = await trail.list_checkpoints(
+                connection, self._key.id, position=position, until=until, limit=BATCH
+            )
+        return {one.link.position: one for one in found}
 
     def _show(self, *, is_intact: bool) -> None:
         TRAIL_INTACT.set(is_intact)
@@ -213,3 +291,9 @@ class Chain:
         async with self._database.connection() as connection:
             last = await trail.get_last_link(connection)
         return max(last.position if last else 0, await asyncio.to_thread(lambda: self._copy.length))
+
+
+def _miss(found: Verification, checkpoints: Mapping[int, Checkpoint]) -> None:
+    """What was signed, and is neither in the database nor in the copy."""
+    for signed in checkpoints.values():
+        found.add(signed.link.entry, "removed")

@@ -288,6 +288,24 @@ class KeyMissing(Unavailable):
         )
 
 
+class TrailKeyMissing(Unavailable):
+    kind = "trail-key-missing"
+    title = "The key for checkpoints of the trail is missing"
+
+    def __init__(self) -> None:
+        super().__init__("the file trail.key is missing or broken; restore it from a backup")
+
+
+class TrailAltered(Conflict):
+    kind = "trail-altered"
+    title = "The trail is not what was written"
+
+    def __init__(self, position: int) -> None:
+        super().__init__(
+            f"the link at position {position} is another than was noted; nothing is signed"
+        )
+
+
 class SigningKeyNotFound(NotFound):
     kind = "signing-key-not-found"
     title = "No such signing key"

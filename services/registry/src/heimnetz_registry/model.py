@@ -266,30 +266,6 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of the trail: who did what to which version, and why."""
-
-    id: int
-    at: datetime
-    actor: str
-    action: str
-    plugin: str | None
-    version: str | None
-    state_before: str | None
-    state_after: str | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """One of the trail's chain: the `digest` binds `entry` to everything before it."""
-
-    position: int
-    entry: int
-    digest: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Page:
     """`next_cursor` continues it; None at the end."""
 

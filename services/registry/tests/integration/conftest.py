@@ -11,6 +11,7 @@ from httpx import AsyncClient, Response
 from heimnetz_common.consuming import Consumers
 from heimnetz_common.testing import KeyRing, fresh_database_url, running
 from heimnetz_manifest.packing import pack_files
+from heimnetz_manifest.signing import PrivateKey
 from heimnetz_registry.app import create
 from heimnetz_registry.settings import RegistrySettings
 
@@ -80,6 +81,7 @@ async def settings(
     for file in key_ring.secrets_dir("registry").iterdir():
         (secrets / file.name).write_text(file.read_text())
     (secrets / "encryption.key").write_text(base64.b64encode(os.urandom(32)).decode())
+    (secrets / "trail.key").write_bytes(PrivateKey.generate().to_pem())
     (secrets / "setup-token").write_text(SETUP_TOKEN + "\n")
     async with fresh_database_url(postgres_url, "registry") as url:
         yield RegistrySettings(

@@ -1,19 +1,25 @@
 """The trail: nobody changes it unseen, not even who rules the database."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import asyncpg
 import pytest
-from httpx import AsyncClient
+from httpx import AsyncClient, Response
 
-from heimnetz_common.testing import eventually
+from heimnetz_common.testing import eventually, running
+from heimnetz_manifest.trail import read_checkpoint, verify_export
+from heimnetz_registry.app import create
 from heimnetz_registry.settings import RegistrySettings
 
 pytestmark = pytest.mark.engine
 
 COUNT = 8
 Look = Callable[[], Awaitable[dict[str, Any]]]
+Sign = Callable[[], Awaitable[Response]]
+Get = Callable[[str], Awaitable[list[dict[str, Any]]]]
 
 
 @pytest.fixture
@@ -34,6 +40,35 @@ async def look(client: AsyncClient, role: Any) -> Look:
         return found
 
     return ask
+
+
+@pytest.fixture
+def sign(client: AsyncClient, role: Any) -> Sign:
+    return lambda: client.post("/v1/trail/checkpoints", headers=role("auditor"))
+
+
+@pytest.fixture
+def get(client: AsyncClient, role: Any) -> Get:
+    """All pages of it, which are short."""
+
+    async def ask(what: str) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = []
+        query: dict[str, str] = {"limit": "3"}
+        while True:
+            path, headers = f"/v1/trail/{what}", role("auditor")
+            document = (await client.get(path, params=query, headers=headers)).json()
+            items += document["items"]
+            if document["next_cursor"] is None:
+                return items
+            query["cursor"] = document["next_cursor"]
+
+    return ask
+
+
+def shorten(settings: RegistrySettings, links: int) -> None:
+    """What the copy of the chain is after a crash, or after somebody was at it."""
+    with (settings.artifacts_dir / "trail").open("rb+") as file:
+        file.truncate(links * 48)
 
 
 @pytest.fixture
@@ -140,12 +175,104 @@ async def test_the_registry_itself_can_neither_change_nor_remove(
             "UPDATE trail_links SET entry = 1",
             "DELETE FROM trail_links",
             "TRUNCATE trail_links",
+            "UPDATE trail_checkpoints SET position = 1",
+            "DELETE FROM trail_checkpoints",
+            "TRUNCATE trail_checkpoints",
         ):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.execute(statement)
     finally:
         await connection.close()
     assert written
+
+
+async def test_a_checkpoint_signs_the_end_of_the_trail_once(
+    written: list[int], sign: Sign, look: Look
+) -> None:
+    first, again = await sign(), await sign()
+
+    checkpoint, public = read_checkpoint(first.json())
+    end = await look()
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json() == again.json()
+    assert checkpoint.is_signed_by(public)
+    assert checkpoint.link.position == len(written)
+    assert checkpoint.link.digest.hex() == end["digest"]
+    assert end["checkpoints"] >= 1
+
+
+async def test_checkpoints_of_many_callers_at_once_are_one(written: list[int], sign: Sign) -> None:
+    answers = await asyncio.gather(*(sign() for _ in range(10)))
+
+    assert {answer.status_code for answer in answers} <= {200, 201}
+    assert len({answer.content for answer in answers}) == 1
+
+
+async def test_an_export_proves_offline_what_was_decided(
+    written: list[int], sign: Sign, get: Get
+) -> None:
+    noted, public = read_checkpoint((await sign()).json())
+    lines = await get("chain") + await get("checkpoints")
+    lines.sort(key=lambda line: line["position"])
+
+    found = verify_export(map(json.dumps, lines), public, noted)
+
+    assert found.problems == []
+    assert found.entries == found.covered == len(written)
+
+
+async def test_what_was_removed_with_its_links_and_their_copy_is_told_by_the_checkpoint(
+    written: list[int], sign: Sign, look: Look, superuser: Any, settings: RegistrySettings
+) -> None:
+    await sign()
+    await superuser.execute("DELETE FROM trail WHERE id >= $1", written[-2])
+    await superuser.execute("DELETE FROM trail_links WHERE entry >= $1", written[-2])
+    shorten(settings, len(written) - 2)
+
+    assert (await look())["problems"] == [{"entry": written[-1], "what": "removed"}]
+
+
+async def test_a_chain_and_its_copy_that_were_made_anew_get_no_signature(
+    written: list[int], sign: Sign, look: Look, superuser: Any, settings: RegistrySettings
+) -> None:
+    await sign()
+    await superuser.execute("UPDATE trail SET reason = 'another' WHERE id = $1", written[4])
+    shorten(settings, 0)
+    await superuser.execute("DELETE FROM trail_links")
+
+    async def is_linked_again() -> bool:
+        return bool(await superuser.fetchval("SELECT count(*) FROM trail_links") == len(written))
+
+    await eventually(is_linked_again, 20)
+
+    refused = await sign()
+    assert refused.status_code == 409
+    assert refused.json()["type"].endswith("/trail-altered")
+    assert {"entry": written[-1], "what": "forged"} in (await look())["problems"]
+
+
+async def test_a_checkpoint_after_a_crash_between_link_and_copy_holds(
+    written: list[int], sign: Sign, look: Look, settings: RegistrySettings
+) -> None:
+    shorten(settings, len(written) - 3)
+
+    answer = await sign()
+
+    assert answer.json()["position"] == len(written)
+    assert (await look())["is_intact"]
+
+
+async def test_without_its_key_the_registry_works_on_but_signs_nothing(
+    settings: RegistrySettings, role: Any
+) -> None:
+    (settings.secrets_dir / "trail.key").unlink()
+    async with running(create(settings)) as client:
+        refused = await client.post("/v1/trail/checkpoints", headers=role("auditor"))
+        verified = await client.get("/v1/trail/verification", headers=role("auditor"))
+
+    assert refused.status_code == 503
+    assert refused.json()["type"].endswith("/trail-key-missing")
+    assert verified.json()["is_intact"]
 
 
 async def test_who_can_reach_an_address_is_known_from_what_was_granted(

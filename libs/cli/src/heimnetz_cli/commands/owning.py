@@ -1,10 +1,12 @@
 """What the owner puts to use: installations, with their grants and configuration."""
 
+import base64
+import heapq
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperGroup
@@ -17,7 +19,7 @@ from heimnetz_cli.output import note, show, show_facts, show_json, show_table, v
 from heimnetz_cli.session import open_client
 
 if TYPE_CHECKING:
-    from heimnetz_sdk.models import Version
+    from heimnetz_sdk.models import Page, Version
 
 # What was published a moment ago is waited for.
 AUDIT_SECONDS = 120.0
@@ -236,37 +238,117 @@ def list_trail(
 
 @trail.command(epilog=example("heimnetz trail export > trail.jsonl"))
 def export() -> None:
-    """Print every entry, the newest first, as JSON Lines."""
-    cursor = None
+    """Print every entry and every checkpoint, the oldest first, as JSON Lines.
+
+    The end is signed first, where that is possible, so that `trail verify FILE` covers all of it.
+    """
+    from heimnetz_sdk.errors import HeimnetzError
+
     with open_client() as client:
-        while True:
-            page = client.registry.list_trail(limit=200, cursor=cursor)
-            for item in page.items:
-                show(json.dumps(item.document, ensure_ascii=False))
-            cursor = page.next_cursor
-            if cursor is None:
-                return
+        try:
+            client.registry.make_checkpoint()
+        except HeimnetzError as error:
+            note(f"the end of the trail is not signed: {error}")
+        entries = _every(client.registry.list_chain)
+        checkpoints = _every(client.registry.list_checkpoints)
+        for item in heapq.merge(entries, checkpoints, key=lambda item: item.position):
+            show(json.dumps(item.document))
 
 
-@trail.command(epilog=example("heimnetz trail verify"))
-def verify(as_json: Json = False) -> None:
+def _every(list_page: "Callable[..., Page[Any]]") -> Iterator[Any]:
+    cursor = None
+    while True:
+        page = list_page(cursor=cursor)
+        yield from page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+
+
+@trail.command(epilog=example("heimnetz trail checkpoint > checkpoint.json"))
+def checkpoint() -> None:
+    """Sign the end of the trail, and print that: keep it where the platform cannot reach it."""
+    with open_client() as client:
+        show_json(client.registry.make_checkpoint().document)
+
+
+@trail.command(
+    epilog=example(
+        "heimnetz trail verify", "heimnetz trail verify trail.jsonl --checkpoint checkpoint.json"
+    )
+)
+def verify(
+    file: Annotated[
+        Path | None,
+        typer.Argument(exists=True, dir_okay=False, help="An export: verify it offline."),
+    ] = None,
+    noted: Annotated[
+        Path | None,
+        typer.Option(
+            "--checkpoint", exists=True, dir_okay=False, help="One that was kept elsewhere."
+        ),
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(help="The registry's public key, in base64, instead.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Find entries that were altered, removed or put in another order; exit code 1 when there are.
 
-    Note the last digest elsewhere: it says later that nothing before it has changed.
+    An export is verified without the platform: with a checkpoint that was kept elsewhere, or with
+    the public key that stands in one.
     """
+    if file is not None:
+        _verify_file(file, noted, key)
+        return
+    if noted is not None or key is not None:
+        raise Failure("--checkpoint and --key go with the FILE of an export")
     with open_client() as client:
         found = client.registry.verify_trail()
     if as_json:
         show_json(found.document)
     elif found.is_intact:
         show(f"{found.entries} entries, all as they were written")
-        show(f"last: {found.position} {found.digest}")
+        show(f"last: {found.position} {found.digest}; {found.checkpoints} checkpoints fit")
     else:
         for problem in found.problems:
             show(f"entry {problem['entry']} was {WHAT.get(problem['what'], problem['what'])}")
         note("an entry is a decision; a backup of the database says what it was")
     if not found.is_intact:
         raise typer.Exit(Exit.BAD_OUTCOME)
+
+
+def _verify_file(file: Path, noted_file: Path | None, key: str | None) -> None:
+    from heimnetz_manifest.trail import InvalidExport, read_checkpoint, verify_export
+
+    try:
+        noted = None
+        public = base64.b64decode(key, validate=True) if key is not None else None
+        if noted_file is not None:
+            noted, named = read_checkpoint(json.loads(noted_file.read_text(encoding="utf-8")))
+            public = public or named
+        if public is None:
+            raise Failure("give --checkpoint FILE or --key: without, anybody can have signed it")
+        with file.open(encoding="utf-8") as lines:
+            found = verify_export(_lines(lines), public, noted)
+    except InvalidExport as error:
+        raise Failure(str(error), Exit.REFUSED_INPUT) from error
+    except ValueError as error:
+        raise Failure("that is no export, no checkpoint or no key", Exit.REFUSED_INPUT) from error
+    for problem in found.problems:
+        show(problem)
+    if found.problems:
+        raise typer.Exit(Exit.BAD_OUTCOME)
+    show(f"{found.entries} entries, all as they were written; {found.checkpoints} checkpoints fit")
+    show(f"signed up to position {found.covered} at {when(found.covered_at)}")
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    """Never more of one than is looked at."""
+    from heimnetz_manifest.trail import LINE_CHARACTERS
+
+    while line := file.readline(LINE_CHARACTERS + 2):
+        yield line
 
 
 def add_to(app: typer.Typer) -> None:

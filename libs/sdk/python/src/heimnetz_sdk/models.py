@@ -129,9 +129,29 @@ class Transition(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrailLink(Model):
+    """`entry` is None where it was removed."""
+
+    position: int
+    id: int
+    digest: str
+    entry: Document | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint(Model):
+    position: int
+    digest: str
+    key_id: str
+    public_key: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Verification(Model):
     is_intact: bool
     entries: int = 0
+    checkpoints: int = 0
     position: int = 0
     digest: str = ""
     problems: tuple[Document, ...] = ()

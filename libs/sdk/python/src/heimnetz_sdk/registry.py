@@ -9,6 +9,7 @@ from urllib.parse import quote
 from heimnetz_sdk._transport import Transport, read_chunks
 from heimnetz_sdk.errors import UnexpectedAnswer
 from heimnetz_sdk.models import (
+    Checkpoint,
     Grant,
     Installation,
     Me,
@@ -18,6 +19,7 @@ from heimnetz_sdk.models import (
     Session,
     SigningKey,
     Token,
+    TrailLink,
     Transition,
     Verification,
     Version,
@@ -290,6 +292,25 @@ class Registry:
         """
         with self._transport.stream(f"{_version(plugin, version)}/signature") as stream:
             return b"".join(stream.chunks())
+
+    def list_chain(self, *, limit: int = 200, cursor: str | None = None) -> Page[TrailLink]:
+        """The trail in the order of its chain, the oldest first."""
+        query = {"limit": limit, "cursor": cursor}
+        return decode_page(
+            TrailLink, self._transport.request("GET", f"{BASE}/trail/chain", query=query).json()
+        )
+
+    def list_checkpoints(self, *, limit: int = 200, cursor: str | None = None) -> Page[Checkpoint]:
+        """The oldest first."""
+        path, query = f"{BASE}/trail/checkpoints", {"limit": limit, "cursor": cursor}
+        return decode_page(Checkpoint, self._transport.request("GET", path, query=query).json())
+
+    def make_checkpoint(self) -> Checkpoint:
+        """Of the end of the trail; the last one when nothing came since."""
+        return decode(
+            Checkpoint,
+            self._transport.request("POST", f"{BASE}/trail/checkpoints", is_idempotent=True).json(),
+        )
 
     def verify_trail(self) -> Verification:
         return decode(

@@ -313,6 +313,33 @@ class TrailPage(BaseModel):
     next_cursor: str | None
 
 
+class LinkShown(BaseModel):
+    position: int
+    id: int = Field(description="Of the entry")
+    digest: str = Field(description="Over the entry and the digest before, in hexadecimal")
+    entry: EntryShown | None = Field(description="None when it is not there any more")
+
+
+class ChainPage(BaseModel):
+    items: list[LinkShown]
+    next_cursor: str | None
+
+
+class CheckpointShown(BaseModel):
+    position: int
+    entry: int
+    digest: str
+    at: datetime
+    key_id: str = Field(description="SHA-256 of the public key")
+    public_key: str = Field(description="Ed25519 (RFC 8032), in base64")
+    signature: str = Field(description="Over position, entry, digest and time, in base64")
+
+
+class CheckpointPage(BaseModel):
+    items: list[CheckpointShown]
+    next_cursor: str | None
+
+
 class ProblemShown(BaseModel):
     entry: int
     what: str = Field(description="altered, removed, or forged: its link was")
@@ -323,6 +350,7 @@ class VerificationShown(BaseModel):
 
     is_intact: bool
     entries: int
+    checkpoints: int = Field(description="Signed ones that fit")
     position: int
     digest: str
     problems: list[ProblemShown] = Field(description="The first hundred")
@@ -332,6 +360,7 @@ class VerificationShown(BaseModel):
         return cls(
             is_intact=not found.problems,
             entries=found.entries,
+            checkpoints=found.checkpoints,
             position=found.last.position,
             digest=found.last.digest.hex(),
             problems=[ProblemShown(entry=one.entry, what=one.what) for one in found.problems],

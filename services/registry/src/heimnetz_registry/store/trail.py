@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from heimnetz_common.database import Connection
-from heimnetz_registry.model import Entry, Link
+from heimnetz_manifest.trail import Checkpoint, Entry, Link
 
 _COLUMNS = "id, at, actor, action, plugin, version, state_before, state_after, reason"
 
@@ -112,4 +112,64 @@ async def add_links(connection: Connection, links: Sequence[Link]) -> None:
     await connection.executemany(
         "INSERT INTO trail_links (position, entry, digest) VALUES ($1, $2, $3)",
         [(one.position, one.entry, one.digest) for one in links],
+    )
+
+
+async def add_checkpoint(connection: Connection, checkpoint: Checkpoint) -> None:
+    await connection.execute(
+        """
+        INSERT INTO trail_checkpoints (position, entry, digest, at, key_id, signature)
+        VALUES ($1, $2, $3, $4, $5, $6)
+        """,
+        checkpoint.link.position,
+        checkpoint.link.entry,
+        checkpoint.link.digest,
+        checkpoint.at,
+        checkpoint.key_id,
+        checkpoint.signature,
+    )
+
+
+async def find_last_checkpoint(connection: Connection, key_id: str) -> Checkpoint | None:
+    row = await connection.fetchrow(
+        """
+        SELECT position, entry, digest, at, key_id, signature
+          FROM trail_checkpoints
+         WHERE key_id = $1
+         ORDER BY position DESC
+         LIMIT 1
+        """,
+        key_id,
+    )
+    return None if row is None else _checkpoint(row)
+
+
+async def list_checkpoints(
+    connection: Connection, key_id: str, *, position: int, until: int | None = None, limit: int
+) -> list[Checkpoint]:
+    """From `position` on, before `until`; signed with this key."""
+    rows = await connection.fetch(
+        """
+        SELECT position, entry, digest, at, key_id, signature
+          FROM trail_checkpoints
+         WHERE key_id = $1
+           AND position >= $2
+           AND ($3::bigint IS NULL OR position < $3)
+         ORDER BY position
+         LIMIT $4
+        """,
+        key_id,
+        position,
+        until,
+        limit,
+    )
+    return [_checkpoint(row) for row in rows]
+
+
+def _checkpoint(row: Any) -> Checkpoint:
+    return Checkpoint(
+        Link(row["position"], row["entry"], row["digest"]),
+        row["at"],
+        row["key_id"],
+        row["signature"],
     )
