@@ -49,4 +49,8 @@ def test_a_plugin_keeps_what_it_was_granted_and_reaches_no_service_of_the_stack(
     log = stack.heimnetz("logs", run["id"]).out
     assert "refused: example.org:80 is not granted" in log
     seen = http.get(f"/api/sandbox/v1/plugins/{plugin}/behaviour").json()["items"]
-    assert [(one["target"], one["is_granted"]) for one in seen] == [("example.org:80", False)]
+    assert {(one["kind"], one["target"], one["is_granted"]) for one in seen} == {
+        ("storage", "read", True),
+        ("storage", "write", True),
+        ("connect", "example.org:80", False),
+    }

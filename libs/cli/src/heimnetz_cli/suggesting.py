@@ -67,9 +67,11 @@ def suggest(
     _add_network(result, sorted(set(network)), seen)
     _add_named(result, uses, seen)
     storage = permissions.storage
+    size = storage.size_bytes if storage else _USUAL_STORAGE_BYTES
     if "storage" in uses.keys:
-        size = storage.size_bytes if storage else _USUAL_STORAGE_BYTES
         result.need(f"storage:{size}", CODE)
+    if any(one.kind == "storage" for one in seen):
+        result.need(f"storage:{size}", SEEN)
     for secret in permissions.secrets:
         result.need(f"secrets:{secret.name}", DECLARED)  # neither code nor runs can show it
     return result

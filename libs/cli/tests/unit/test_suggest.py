@@ -220,6 +220,7 @@ def test_what_runs_and_trials_were_seen_doing_is_added(
         {"kind": "connect", "target": "127.0.0.1:22", "is_declared": False},
         {"kind": "publish", "target": "heimnetz.alert.raised.v1", "is_declared": False},
     ]
+    seen.append({"kind": "storage", "target": "write", "is_granted": True})
     platform.on(BEHAVIOUR, {"items": seen})
     platform.on(TRIALS, {"plugin": "tiny", "version": "1.0.0", "touched": touched})
 
@@ -228,6 +229,7 @@ def test_what_runs_and_trials_were_seen_doing_is_added(
     assert keys(answer) == NEEDS | {"network:cdn.example.net:443", "publish:other.thing.v1"}
     sources = {need["key"]: need["sources"] for need in answer["needs"]}
     assert sources["network:cdn.example.net:443"] == ["seen"]
+    assert sources["storage:1048576"] == ["code", "seen"]
     assert sources["network:api.example.org:443"] == ["code", "seen"]
     assert len(answer["questions"]) == 2
     assert answer["has_observations"] is True

@@ -219,7 +219,7 @@ class Chamber:
         self.log.note(text)
 
     def _observe(self, attempt: Attempt) -> None:
-        self._tell(Touch(attempt.kind, attempt.target, is_granted=attempt.is_granted))
+        self._tell(Touch(attempt.kind, visible(attempt.target), is_granted=attempt.is_granted))
 
     def _see(self, kind: str, target: str) -> None:
         """What the runner tells; a connection beside the broker is nobody's grant."""

@@ -47,7 +47,8 @@ class BehaviourObserved(EventData):
     """A plugin did, or tried without a grant, what it never had before.
 
     `kind`: `connect`, `resolve`, `read`, `write`, `process`, `code` made from text, `native` code,
-    `secret` that was to be sent to somebody whom it is not for, or came back.
+    `storage` of its own, `publish` of an event, `call` of another plugin, `secret` that was to be
+    sent to somebody whom it is not for, or came back.
     """
 
     name: ClassVar[str] = "behaviour.observed.v1"

@@ -9,9 +9,10 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from heimnetz_common.database import Database
@@ -19,8 +20,9 @@ from heimnetz_common.errors import NotFound
 from heimnetz_common.http import ServiceClient
 from heimnetz_common.logs import get_logger
 from heimnetz_common.telemetry import Trace
-from heimnetz_manifest import InvalidConfiguration, Package
+from heimnetz_manifest import Grants, InvalidConfiguration, Package
 from heimnetz_manifest.model import Example
+from heimnetz_sandbox.broker import announcing, calling, storing
 from heimnetz_sandbox.broker.answering import Answer, Answering
 from heimnetz_sandbox.broker.holding import give
 from heimnetz_sandbox.chambers import Chamber, EndedEarly, Place, new_name
@@ -37,6 +39,7 @@ from heimnetz_sandbox.model import (
     judge,
     new_run_id,
 )
+from heimnetz_sandbox.observing import MAX_TARGET_CHARACTERS
 from heimnetz_sandbox.preparing import Preparer
 from heimnetz_sandbox.recording import Log, Masker, visible
 from heimnetz_sandbox.running import Execution, Task
@@ -53,23 +56,26 @@ log = get_logger(__name__)
 
 
 class Ears:
-    """Hears everything of one trial; `canaries` are the values of its secrets by their name."""
+    """Hears everything of one trial.
 
-    def __init__(self, canaries: Mapping[str, str]) -> None:
+    `canaries` are its secrets by their name, `declared` is what the manifest asks for.
+    """
+
+    def __init__(self, canaries: Mapping[str, str], declared: Grants) -> None:
         self.touches: dict[Touch, None] = {}
         self.leaks: dict[tuple[str, str], None] = {}
         self._maskers = {name: Masker([value]) for name, value in canaries.items()}
         self._whole = Masker(canaries.values())
         self.own: Mapping[str, Answering] = {
-            "storage": _Memory(),
-            "events": _Nowhere(self, "publish", Answer(204)),
-            "plugins": _Nowhere(self, "call", Answer(503, b"a trial calls nobody")),
+            "storage": _Memory(is_declared=declared.storage_bytes > 0),
+            "events": _Nowhere(self, partial(announcing.touch, allowed=declared.publish), 204),
+            "plugins": _Nowhere(self, partial(calling.touch, allowed=declared.call), 503),
         }
 
     def saw(self, touch: Touch) -> None:
         self.search(touch.kind, touch.target)
         if len(self.touches) < MAX_TOUCHES:
-            target = visible(self._whole.mask(touch.target))
+            target = visible(self._whole.mask(touch.target))[:MAX_TARGET_CHARACTERS]
             self.touches[replace(touch, target=target)] = None
 
     def heard(self, target: str, data: bytes) -> None:
@@ -85,8 +91,12 @@ class Ears:
 class _Memory:
     """A storage that ends with the trial."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_declared: bool) -> None:
         self._values: dict[str, bytes] = {}
+        self._is_declared = is_declared
+
+    def touch(self, method: str, target: str) -> Touch:  # noqa: ARG002
+        return storing.touch(method, is_granted=self._is_declared)
 
     async def answer(self, method: str, target: str, body: bytes) -> Answer:
         key = target.removeprefix("/storage")
@@ -111,16 +121,18 @@ class _Memory:
 
 
 class _Nowhere:
-    def __init__(self, ears: Ears, kind: str, answer: Answer) -> None:
+    def __init__(self, ears: Ears, look: Callable[[str], Touch], status: int) -> None:
         self._ears = ears
-        self._kind = kind
-        self._answer = answer
+        self._look = look
+        self._status = status
 
-    async def answer(self, method: str, target: str, body: bytes) -> Answer:  # noqa: ARG002
-        name = target.split("/")[2] if target.count("/") > 1 else target
-        self._ears.saw(Touch(self._kind, name, is_granted=True))
-        self._ears.search(f"{self._kind} {name}", body.decode("latin-1"))
-        return self._answer
+    def touch(self, method: str, target: str) -> Touch:  # noqa: ARG002
+        return self._look(target)
+
+    async def answer(self, method: str, target: str, body: bytes) -> Answer:
+        touch = self.touch(method, target)
+        self._ears.search(f"{touch.kind} {touch.target}", body.decode("latin-1"))
+        return Answer(self._status, b"a trial calls nobody" if touch.kind == "call" else b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +188,7 @@ class Trials:
         )
         schema = package.manifest.configuration_schema
         canaries = {pointer: f"hnc{uuid.uuid4().hex}" for pointer in schema.secrets}
-        ears = Ears(canaries)
+        ears = Ears(canaries, installation.grants)
         attempts: list[Attempt] = []
         until = time.monotonic() + MAX_SECONDS
         for example in package.manifest.examples[:MAX_EXAMPLES]:

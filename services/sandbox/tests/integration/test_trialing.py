@@ -125,7 +125,10 @@ def test_what_a_version_touches_is_told_with_whether_it_was_declared(stand: Stan
         stand,
         "curious",
         CURIOUS,
-        permissions={"network": [{"to": "declared.example.org:80", "reason": "r"}]},
+        permissions={
+            "network": [{"to": "declared.example.org:80", "reason": "r"}],
+            "storage": {"size": "1 KiB", "reason": "r"},
+        },
     )
 
     (example,) = report["examples"]
@@ -141,7 +144,8 @@ def test_what_a_version_touches_is_told_with_whether_it_was_declared(stand: Stan
         ("connect", "192.168.1.1:80", False),
         ("connect", "declared.example.org:80", True),
         ("connect", "hidden.example.org:80", False),
-        ("publish", "a.b.v1", True),
+        ("publish", "a.b.v1", False),
+        ("storage", "write", True),
     } <= seen
     assert any(kind == "code" and "/plugin/" in target for kind, target, _ in seen)
 

@@ -4,14 +4,16 @@ import base64
 
 import pytest
 
+from heimnetz_manifest import Grants
 from heimnetz_sandbox.model import Touch
+from heimnetz_sandbox.observing import MAX_TARGET_CHARACTERS
 from heimnetz_sandbox.trialing import MAX_TOUCHES, STORAGE_BYTES, Ears
 
 CANARY = "hnc0123456789abcdef0123456789abcdef"
 
 
 def ears() -> Ears:
-    return Ears({"/key": CANARY})
+    return Ears({"/key": CANARY}, Grants(()))
 
 
 @pytest.mark.parametrize(
@@ -44,6 +46,8 @@ def test_a_canary_in_a_name_is_told_without_it() -> None:
 def test_what_is_heard_is_bounded() -> None:
     heard = ears()
 
+    heard.saw(Touch("publish", "x" * 10_000, is_granted=False))
+    assert [len(touch.target) for touch in heard.touches] == [MAX_TARGET_CHARACTERS]
     for number in range(2000):
         heard.saw(Touch("connect", f"host-{number}:1", is_granted=False))
         heard.heard(f"host-{number}:1", CANARY.encode())

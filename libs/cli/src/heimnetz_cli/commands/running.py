@@ -275,7 +275,7 @@ def _show_trial(found: "Trial") -> None:
 
 
 def _declared(touch: Mapping[str, Any]) -> str:
-    if touch["kind"] not in ("connect", "resolve", "publish", "call"):
+    if touch["kind"] not in ("connect", "resolve", "storage", "publish", "call"):
         return ""
     return "yes" if touch["is_declared"] else "no"
 

@@ -1,6 +1,6 @@
 """Events that a plugin publishes, within what it was granted: `POST /events/TYPE` on its socket."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from urllib.parse import unquote
 
 import orjson
@@ -11,10 +11,19 @@ from heimnetz_common.errors import HeimnetzError, InvalidInput
 from heimnetz_sandbox import reacting
 from heimnetz_sandbox.broker.answering import Answer
 from heimnetz_sandbox.events import PluginAnnounced
-from heimnetz_sandbox.model import Run
+from heimnetz_sandbox.model import Run, Touch
 
 MAX_DATA_BYTES = 64 * 1024
 MAX_EVENTS = 100
+
+
+def touch(target: str, allowed: Container[str]) -> Touch:
+    event_type = _event_type(target)
+    return Touch("publish", event_type, event_type in allowed)
+
+
+def _event_type(target: str) -> str:
+    return unquote(target.removeprefix("/events/"))
 
 
 class Announcing:
@@ -29,8 +38,11 @@ class Announcing:
         self._run_id = ""
         self._count = 0
 
+    def touch(self, method: str, target: str) -> Touch:  # noqa: ARG002
+        return touch(target, self._allowed)
+
     async def answer(self, method: str, target: str, body: bytes) -> Answer:
-        event_type = unquote(target.removeprefix("/events/"))
+        event_type = _event_type(target)
         run = self._current()
         if method != "POST":
             return Answer(405, b"POST")

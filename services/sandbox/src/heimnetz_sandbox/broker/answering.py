@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from heimnetz_sandbox.model import Touch
+
 MAX_BODY_BYTES = 1 << 20
 
 
@@ -14,6 +16,10 @@ class Answer:
 
 
 class Answering(Protocol):
+    def touch(self, method: str, target: str) -> Touch:
+        """What is reached for by asking so, whatever the answer."""
+        ...
+
     async def answer(self, method: str, target: str, body: bytes) -> Answer: ...
 
 

@@ -1,7 +1,7 @@
 """Calls of other plugins, within what was granted: `POST /plugins/NAME/runs` on its socket."""
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 
 import orjson
 
@@ -9,7 +9,7 @@ from heimnetz_common import strictjson
 from heimnetz_common.errors import HeimnetzError, InvalidInput, NotFound
 from heimnetz_sandbox.broker.answering import Answer
 from heimnetz_sandbox.errors import QueueFull
-from heimnetz_sandbox.model import MAX_INPUT_BYTES, Request, Run, Trigger
+from heimnetz_sandbox.model import MAX_INPUT_BYTES, Request, Run, Touch, Trigger
 from heimnetz_sandbox.watching import Look
 
 MAX_DEPTH = 4
@@ -17,6 +17,12 @@ _PATH = re.compile(r"/plugins/([a-z0-9-]{1,63})/runs")
 
 # Queues the run and waits for its end.
 Call = Callable[[Request], Awaitable[Look]]
+
+
+def touch(target: str, allowed: Container[str]) -> Touch:
+    match = _PATH.fullmatch(target)
+    name = target if match is None else match[1]
+    return Touch("call", name, name in allowed)
 
 
 class Calling:
@@ -28,6 +34,9 @@ class Calling:
         self._call = call
         self._allowed = frozenset(allowed)
         self._current = current
+
+    def touch(self, method: str, target: str) -> Touch:  # noqa: ARG002
+        return touch(target, self._allowed)
 
     async def answer(self, method: str, target: str, body: bytes) -> Answer:
         match = _PATH.fullmatch(target)

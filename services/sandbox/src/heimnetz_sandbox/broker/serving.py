@@ -56,7 +56,10 @@ class Caps:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """`kind` is `connect`, or `secret` for one that was asked to go elsewhere or came back."""
+    """`kind` is `connect`, or what the broker itself was asked for: `storage`, `publish`, `call`.
+
+    `secret` is one that was asked to go elsewhere or came back.
+    """
 
     target: str
     is_granted: bool
@@ -225,6 +228,8 @@ class Broker:
             await talk.answer(Answer(413, f"there is room for {MAX_BODY_BYTES:,} bytes".encode()))
             return
         method, target = request.method.decode("ascii"), request.target.decode("ascii", "replace")
+        touch = own.touch(method, target)
+        self._tell(Attempt(touch.target, is_granted=touch.is_granted, kind=touch.kind))
         await talk.answer(await own.answer(method, target, body))
 
     def _count(self, verdict: str, wanted: str, why: str = "") -> None:

@@ -7,12 +7,18 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from heimnetz_common.database import Database
 from heimnetz_common.errors import HeimnetzError
 from heimnetz_sandbox.broker.answering import Answer
+from heimnetz_sandbox.model import Touch
 from heimnetz_sandbox.store import storage
 
 MAX_KEYS = 10_000
 _ROOT = "/storage"
 # No path of anything, but keys may look like one.
 _KEY = re.compile(r"(?!.*\.\.)[A-Za-z0-9._/:@-]{1,200}")
+
+
+def touch(method: str, *, is_granted: bool) -> Touch:
+    """Whether it reads or writes; its keys are the plugin's own affair, and as many as it likes."""
+    return Touch("storage", "read" if method == "GET" else "write", is_granted)
 
 
 class Storage:
@@ -22,6 +28,9 @@ class Storage:
         self._database = database
         self._plugin = plugin
         self._quota = quota_bytes
+
+    def touch(self, method: str, target: str) -> Touch:  # noqa: ARG002
+        return touch(method, is_granted=self._quota > 0)
 
     async def answer(self, method: str, target: str, body: bytes) -> Answer:
         if not self._quota:
