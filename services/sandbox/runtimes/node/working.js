@@ -8,6 +8,7 @@ const { pathToFileURL } = require('node:url');
 const broker = require('./broker.js');
 const { Frames, encode } = require('./framing.js');
 const proxying = require('./proxying.js');
+const seeing = require('./seeing.js');
 
 const CALLS = 3;
 const ANSWERS = 4;
@@ -99,6 +100,7 @@ async function answer(call) {
 async function hear(frame) {
   if (load === null) {
     load = frame;
+    seeing.begin((kind, target) => say({ type: 'seen', kind, target }));
     const found = await find();
     say({ type: 'ready' });
     run = found;

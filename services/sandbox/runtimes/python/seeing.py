@@ -5,6 +5,7 @@ who wants to hide from it can. Standard library only.
 
 import os
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -22,13 +23,14 @@ class Watch:
     def __init__(self) -> None:
         self.tell: Callable[[str, str], None] = lambda _kind, _target: None
         self.known: set[tuple[str, str]] = set()
-        self.is_telling = False
+        # What is told in one thread must not hide what another touches meanwhile.
+        self.of_thread = threading.local()
 
     def hook(self, event: str, args: tuple[Any, ...]) -> None:
         look = LOOKS.get(event)
-        if look is None or self.is_telling or len(self.known) >= MOST:
+        if look is None or len(self.known) >= MOST or getattr(self.of_thread, "tells", False):
             return
-        self.is_telling = True
+        self.of_thread.tells = True
         try:
             found = look(args)
             if found is not None and found not in self.known:
@@ -37,7 +39,7 @@ class Watch:
         except Exception:  # noqa: BLE001, S110  what cannot be understood must not change the run
             pass
         finally:
-            self.is_telling = False
+            self.of_thread.tells = False
 
 
 Seen = tuple[str, str] | None

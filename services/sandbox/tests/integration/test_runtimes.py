@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from heimnetz_common.testing import eventually_sync
 from heimnetz_sandbox.testing import Stand
 
 pytestmark = pytest.mark.engine
 
 PYTHON = """
-import errno, json, os, socket, subprocess, sys, time, urllib.request
+import ctypes, errno, json, os, socket, subprocess, sys, time, urllib.request
 
 calls = []
 MARK = "/tmp/mark"
@@ -91,6 +92,25 @@ def is_denied(input, context):
         told["socket"] = errno.errorcode[error.errno]
     return told
 
+def touches(input, context):
+    for deed in (
+        lambda: open("/etc/passwd").read(),
+        lambda: open("/etc/\x1b[31mred"),
+        lambda: open("/etc/left", "w"),
+        lambda: subprocess.run(["true"]),
+        lambda: ctypes.CDLL("/tmp/not.so"),
+        lambda: socket.create_connection(("192.0.2.1", 80)),
+        lambda: socket.getaddrinfo("name.test", 80),
+        lambda: context.storage.put("k", "v"),
+        lambda: context.publish("not-granted\x1b", {}),
+        lambda: context.call("nobody", {}),
+    ):
+        try:
+            deed()
+        except OSError:
+            pass
+    return {}
+
 def forges(input, context):
     for number in range(3, 64):
         try:
@@ -118,6 +138,7 @@ NODE = """
 import { execFile, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import https from 'node:https';
+import { lookup } from 'node:dns/promises';
 import net from 'node:net';
 import { once } from 'node:events';
 
@@ -127,7 +148,7 @@ const MARK = '/tmp/mark';
 export function run(input, context) {
   calls.push(1);
   return { answers, throws, eats, counts, answers_too_much, answers_no_json, floods, exits, fills,
-    leaves_children, forges, reaches }[input.do](input, context);
+    leaves_children, touches, forges, reaches }[input.do](input, context);
 }
 
 function answers(input, context) {
@@ -191,6 +212,26 @@ async function is_denied(input, context) {
   return told;
 }
 
+async function touches(input, context) {
+  for (const deed of [
+    () => fs.readFileSync('/etc/passwd'),
+    () => fs.promises.open('/etc/\x1b[31mred'),
+    () => fs.writeFileSync('/etc/left', ''),
+    () => once(spawn('true'), 'exit'),
+    () => process.dlopen({ exports: {} }, '/tmp/not.so'),
+    () => once(net.connect(80, '192.0.2.1'), 'connect'),
+    () => lookup('name.test'),
+    () => context.storage.put('k', 'v'),
+    () => context.publish('not-granted\x1b', {}),
+    () => context.call('nobody'),
+  ]) {
+    try {
+      await deed();
+    } catch {}
+  }
+  return {};
+}
+
 function forges() {
   const frame = Buffer.from('\\0\\0\\0\\x0e{"type":"end"}', 'latin1');
   for (let number = 3; number < 64; number++) {
@@ -235,9 +276,21 @@ GIVEN = {
 }
 
 
+TOUCHED = {
+    ("read", "/etc/passwd", True),
+    ("read", "/etc/\\x1b[31mred", True),
+    ("write", "/etc/left", True),
+    ("process", "true", True),
+    ("native", "/tmp/not.so", True),
+    ("connect", "192.0.2.1:80", False),
+    ("resolve", "name.test", False),
+    ("storage", "write", True),
+    ("publish", "not-granted\\x1b", False),
+    ("call", "nobody", False),
+}
 DEEDS = (
     *("answers", "throws", "eats", "counts", "counts", "answers_too_much", "answers_no_json"),
-    *("floods", "exits", "fills", "leaves_children", "forges", "reaches"),
+    *("floods", "exits", "fills", "leaves_children", "touches", "forges", "reaches"),
 )
 
 
@@ -347,6 +400,19 @@ def test_what_was_not_granted_is_refused_and_beside_the_broker_is_no_way(end: En
         "socket": "ENETUNREACH",
     }, run
     assert "not-granted.test:443" in run["log"]
+
+
+def test_what_it_touches_is_known_and_nothing_in_it_is_obeyed(
+    stand: Stand, runs: dict[str, list[str]]
+) -> None:
+    run = stand.get_run(runs["touches"][0])
+
+    def behaviour() -> set[tuple[str, str, bool]]:
+        items = stand.call("GET", f"/v1/plugins/{run['plugin']}/behaviour").json()["items"]
+        return {(one["kind"], one["target"], one["is_granted"]) for one in items}
+
+    assert run["outcome"] == "ok", run
+    eventually_sync(lambda: behaviour() >= TOUCHED, 10)
 
 
 def test_the_plugin_cannot_look_into_the_runner(end: End) -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from heimnetz_common.testing import KeyRing, eventually_sync, free_port
 from heimnetz_manifest import pack
-from heimnetz_sandbox.testing import Stand, standing
+from heimnetz_sandbox.conversing import SEEN_KINDS
+from heimnetz_sandbox.testing import Stand, package, standing
 
 pytestmark = pytest.mark.engine
 
@@ -287,6 +288,61 @@ def test_a_service_is_restarted_by_wish(site: Site) -> None:
 
     eventually_sync(lambda: site.service("restarted")["run_id"] != before, 30)
     eventually_sync(lambda: site.is_up("restarted"), 30)
+
+
+CURIOUS = """
+import subprocess
+
+def run(input, context):
+    def attempt(deed, *given):
+        try:
+            deed(*given)
+        except OSError:
+            pass
+
+    def handle(request):
+        if request.path == "/touches":
+            for name in ("passwd", "passwd", f"\\x1b{context.config['key']}"):
+                attempt(open, f"/etc/{name}")
+            attempt(subprocess.run, ["true"])
+            attempt(context.storage.put, "k", "v")
+            attempt(context.publish, "a.b.v1", {})
+        if request.path == "/floods":
+            for number in range(300):
+                attempt(open, f"/etc/{number}")
+        return {}
+
+    context.serve(handle)
+"""
+
+
+def test_what_a_service_touches_is_known_while_it_runs_and_within_a_bound(site: Site) -> None:
+    schema = {"type": "object", "properties": {"key": {"type": "string", "secret": True}}}
+    storage = {"storage": {"size": "1 KiB", "reason": "r"}}
+    data = package("nosy", CURIOUS, None, kind="service", configuration=schema, permissions=storage)
+    site.stand.install_bytes("nosy", data, {"key": "correcthorse"})
+    eventually_sync(lambda: site.is_up("nosy"), 30)
+
+    def behaviour() -> list[tuple[str, str, bool]]:
+        items = site.stand.call("GET", "/v1/plugins/nosy/behaviour").json()["items"]
+        return [(one["kind"], one["target"], one["is_granted"]) for one in items]
+
+    assert behaviour() == []
+    site.get("/nosy/touches")
+    eventually_sync(lambda: len(behaviour()) >= 5, 10)
+    assert sorted(behaviour()) == [
+        ("process", "true", True),
+        ("publish", "a.b.v1", False),
+        ("read", "/etc/\\x1b***", True),
+        ("read", "/etc/passwd", True),
+        ("storage", "write", True),
+    ]
+
+    site.get("/nosy/floods")
+    eventually_sync(lambda: len(behaviour()) >= 202, 20)
+    seen_by_runner = [kind for kind, _, _ in behaviour() if kind in SEEN_KINDS]
+    assert len(seen_by_runner) == 200
+    assert site.service("nosy")["state"] == "up"
 
 
 def test_a_service_that_holds_its_connections_does_not_hold_up_another(
