@@ -331,3 +331,19 @@ def test_logs_are_followed_line_by_line(platform: Any, heimnetz: Heimnetz) -> No
 
 def test_the_address_of_the_documentation_is_printed(platform: Any, heimnetz: Heimnetz) -> None:
     assert heimnetz("docs", "p@1.0.0").out == "http://heimnetz.test/docs/p/1.0.0/\n"
+
+
+def test_what_a_plugin_was_seen_doing_is_listed(platform: Any, heimnetz: Heimnetz) -> None:
+    seen = {
+        "kind": "publish",
+        "target": "a.b.v1\x1b[2J",
+        "is_granted": False,
+        "version": "1.0.0",
+        "seen_at": "2026-11-25T12:00:00Z",
+    }
+    platform.on(f"GET {SANDBOX}/plugins/p/behaviour", {"items": [seen]})
+
+    (_, line) = heimnetz("behaviour", "p").out.splitlines()
+
+    assert line.split("\t")[:3] == ["publish", "a.b.v1\\x1b[2J", "no"]
+    assert json.loads(heimnetz("behaviour", "p", "--json").out) == {"items": [seen]}

@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -274,6 +275,31 @@ def _show_trial(found: "Trial") -> None:
         show(f"\nthe secret {one['secret']} was seen: {one['where']}")
 
 
+def behaviour(plugin: Plugin, as_json: Json = False) -> None:
+    """What runs of a plugin did, or tried without a grant, at least once; newest first.
+
+    It is evidence, not a barrier: a plugin that wants to hide something from it can.
+    """
+    with open_client() as client:
+        found = client.sandbox.get_behaviour(plugin)
+    if as_json:
+        show_json({"items": list(found)})
+        return
+    show_table(
+        ["what", "target", "granted", "since", "version"],
+        [
+            [
+                one["kind"],
+                one["target"],
+                "yes" if one["is_granted"] else "no",
+                when(datetime.fromisoformat(one["seen_at"])),
+                one["version"],
+            ]
+            for one in found
+        ],
+    )
+
+
 def _declared(touch: Mapping[str, Any]) -> str:
     if touch["kind"] not in ("connect", "resolve", "storage", "publish", "call"):
         return ""
@@ -282,6 +308,7 @@ def _declared(touch: Mapping[str, Any]) -> str:
 
 def add_to(app: typer.Typer) -> None:
     app.command(epilog=example("heimnetz trial energy-report@1.0.0"))(trial)
+    app.command(epilog=example("heimnetz behaviour energy-report"))(behaviour)
     app.command(
         epilog=example(
             "heimnetz run energy-report --file year.csv --out charts",
