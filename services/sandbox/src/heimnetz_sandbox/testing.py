@@ -40,6 +40,7 @@ ROOT = Path(__file__).resolve().parents[4]
 RUNTIME_IMAGE = "heimnetz/runtime-python:0.1.0"
 NODE_IMAGE = "heimnetz/runtime-node:0.1.0"
 BUILDER_IMAGE = "heimnetz/builder:0.1.0"
+ENGINE = Path("/var/run/docker.sock")
 
 MANIFEST: dict[str, Any] = {
     "manifest": 1,
@@ -65,6 +66,12 @@ def package(name: str, code: str, files: dict[str, str] | None = None, **manifes
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")
         return pack(Path(folder))
+
+
+def ask_engine(engine: Path, *arguments: str) -> str:
+    """What the docker command prints. Raises: subprocess.CalledProcessError."""
+    command = ["docker", "--host", f"unix://{engine}", *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
 
 
 def _asked(data: bytes) -> list[str]:
@@ -161,6 +168,7 @@ class Stand:
     url: str
     database_url: str
     keys: KeyRing
+    engine: Path = ENGINE
     client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=90))
     settings: dict[str, str] = field(default_factory=dict)
 
@@ -259,13 +267,8 @@ class Stand:
 
     def containers(self, run_id: str | None = None) -> list[str]:
         label = f"heimnetz.run={run_id}" if run_id else f"heimnetz.stack={self.stack}"
-        listed = subprocess.run(  # noqa: S603
-            ["docker", "ps", "-aq", "--no-trunc", "--filter", f"label={label}"],  # noqa: S607
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return listed.stdout.split()
+        listed = ask_engine(self.engine, "ps", "-aq", "--no-trunc", "--filter", f"label={label}")
+        return listed.split()
 
     @cached_property
     def stack(self) -> str:
@@ -274,7 +277,8 @@ class Stand:
     def close(self) -> None:
         self.process.end()
         for container in self.containers():
-            subprocess.run(["docker", "rm", "-f", container], check=False, capture_output=True)  # noqa: S603, S607
+            with contextlib.suppress(subprocess.CalledProcessError):
+                ask_engine(self.engine, "rm", "--force", container)
         self.proxy.end()
         self.client.close()
 
@@ -305,8 +309,9 @@ def place(images: None) -> Iterator[Path]:  # noqa: ARG001
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _proxy(home: Path) -> Process:
+def _proxy(home: Path, engine: Path) -> Process:
     settings = {
+        "ENGINE": str(engine),
         "SOCKET": str(home / "engine.sock"),
         "RUN_DIR": str(home / "run"),
         "RUNTIME_IMAGES": f"{RUNTIME_IMAGE},{NODE_IMAGE},heimnetz-test/vanishing:1",
@@ -322,9 +327,18 @@ def _proxy(home: Path) -> Process:
 
 @contextlib.contextmanager
 def standing(
-    place: Path, postgres_url: str, key_ring: KeyRing, prelude: str = "", **settings: str
+    place: Path,
+    postgres_url: str,
+    key_ring: KeyRing,
+    prelude: str = "",
+    *,
+    engine: Path = ENGINE,
+    **settings: str,
 ) -> Iterator[Stand]:
-    """A sandbox with a database, a run directory and an engine proxy of its own."""
+    """A sandbox with a database, a run directory and an engine proxy of its own.
+
+    `engine` is the socket of the engine that the proxy asks.
+    """
     registry = Registry()
     home = place / uuid4().hex[:8]
     for folder in (home, home / "run"):
@@ -363,12 +377,13 @@ def standing(
         )
         stand = Stand(
             process,
-            _proxy(home),
+            _proxy(home, engine),
             registry,
             home / "run",
             f"http://127.0.0.1:{port}",
             database_url,
             key_ring,
+            engine,
         )
         # The database is a copy, its identity too.
         stand.in_database(
@@ -404,21 +419,9 @@ def stand(place: Path, postgres_url: str, key_ring: KeyRing) -> Iterator[Stand]:
 
 def waiting(stand: Stand, plugin: str) -> list[str]:
     """Containers that wait for calls of the plugin."""
-    listed = subprocess.run(  # noqa: S603
-        [
-            *("docker", "ps", "-q", "--filter", f"label=heimnetz.stack={stand.stack}"),
-            *(
-                "--filter",
-                "label=heimnetz.kind=warm",
-                "--filter",
-                f"label=heimnetz.plugin={plugin}",
-            ),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return listed.stdout.split()
+    labels = {"stack": stand.stack, "kind": "warm", "plugin": plugin}
+    filters = [f"--filter=label=heimnetz.{name}={value}" for name, value in labels.items()]
+    return ask_engine(stand.engine, "ps", "-q", *filters).split()
 
 
 def pool_size(stand: Stand, plugin: str) -> int:
