@@ -63,7 +63,7 @@ _AUDITS = Row(
                 Query(expr=_by("verdict", "heimnetz_auditor_audits_total"), legend="{{verdict}}")
             ],
             unit="ops",
-            width=8,
+            width=6,
         ),
         Lines(
             title="Findings by severity",
@@ -74,7 +74,7 @@ _AUDITS = Row(
                 )
             ],
             unit="ops",
-            width=8,
+            width=6,
         ),
         Lines(
             title="Score",
@@ -87,7 +87,17 @@ _AUDITS = Row(
                 )
             ],
             unit="short",
-            width=8,
+            width=6,
+        ),
+        Lines(
+            title="Audits to be done again",
+            description="Versions whose audit is by an older engine or policy, or rests on a "
+            "waiver that has ended.",
+            queries=[
+                Query(expr=f"max(heimnetz_auditor_stale_audits{{{_JOB}}})", legend="versions")
+            ],
+            unit="short",
+            width=6,
         ),
     ),
 )

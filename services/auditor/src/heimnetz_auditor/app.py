@@ -8,6 +8,7 @@ from heimnetz_auditor.auditing import Auditing
 from heimnetz_auditor.consumers import SUBSCRIPTIONS
 from heimnetz_auditor.examining import Examiner
 from heimnetz_auditor.policy import load_policy
+from heimnetz_auditor.reauditing import Reauditing
 from heimnetz_auditor.settings import AuditorSettings
 from heimnetz_common.service import Service
 from heimnetz_common.web import create_app
@@ -33,4 +34,5 @@ def create(settings: AuditorSettings) -> FastAPI:
     )
     service.subscribe(*SUBSCRIPTIONS)
     service.background.append(auditing.run)
+    service.background.append(Reauditing(database, registry, policy).run)
     return create_app(service, [audits.routes(database, registry)], title="Heimnetz auditor")

@@ -3,8 +3,12 @@
 import asyncio
 import hashlib
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
+
+import orjson
 
 from heimnetz_audit import ENGINE_VERSION, Report, reporters
 from heimnetz_audit.model import InferredPermissions, Pinned, Severity, Unknown
@@ -29,6 +33,7 @@ LEASE_SECONDS = 15.0
 POLL_SECONDS = 1.0
 RETRY_SECONDS = 5.0
 MAX_DIFFERENCES = 100
+MAX_CHANGES = 25
 
 log = get_logger(__name__)
 
@@ -88,6 +93,7 @@ class Auditing:
             log.info("audit_of_nothing", **about)
             async with self.database.transaction() as connection:
                 await store.remove_request(connection, request.id)
+                await store.mark_gone(connection, request.plugin, request.version)
             return
         except Unavailable as error:
             log.warning("audit_waits", reason=error.detail, **about)
@@ -109,9 +115,7 @@ class Auditing:
         path = f"/v1/plugins/{request.plugin}/versions/{request.version}"
         try:
             package = await self.registry.get_bytes(f"{path}/package", max_bytes=MAX_PACKAGE_BYTES)
-            if self.policy.document.get("require_signature"):
-                is_signed = _has_good_signature(await self.registry.get(path))
-                request = replace(request, is_signed=is_signed)
+            request = _as_published(request, await self.registry.get(path))
         except (NotFound, Unavailable):
             raise
         except HeimnetzError as error:
@@ -123,13 +127,19 @@ class Auditing:
 
     async def _store(self, request: Request, answer: Answer) -> None:
         async with self.database.transaction() as connection:
+            changes: dict[str, list[str]] = {}
+            if answer.grade != UNKNOWN_GRADE:
+                before = await store.find_report(
+                    connection, request.plugin, request.version, request.sha256, "json"
+                )
+                changes = compare(before, answer.reports.get("json"))
             audit_id = await store.put_audit(connection, request, answer, self.policy.sha256)
             await store.remove_reports(connection, audit_id)
             await store.put_reports(connection, audit_id, answer.reports)
             await store.remove_request(connection, request.id)
             await outbox.append(
                 connection,
-                announcement(request, answer),
+                announcement(request, answer, changes),
                 service=SERVICE,
                 subject=f"{request.plugin}/{request.version}",
             )
@@ -139,13 +149,17 @@ class Auditing:
             metrics.FINDINGS.labels(severity).inc(count)
 
 
-def _has_good_signature(version: object) -> bool:
-    """By what the registry says of the version's key now."""
-    signature = version.get("signature") if isinstance(version, dict) else None
-    return isinstance(signature, dict) and signature.get("is_good") is True
+def _as_published(request: Request, version: Mapping[str, Any]) -> Request:
+    """With what the registry says of the version now; its key may have been revoked since."""
+    signature = version.get("signature") or {}
+    return replace(
+        request, publisher=version["publisher"], is_signed=signature.get("is_good") is True
+    )
 
 
-def announcement(request: Request, answer: Answer) -> VersionAudited:
+def announcement(
+    request: Request, answer: Answer, changes: Mapping[str, list[str]]
+) -> VersionAudited:
     """An event holds 256 KiB: of very long lists the beginning travels, the report has all."""
     return VersionAudited(
         plugin=request.plugin,
@@ -161,7 +175,29 @@ def announcement(request: Request, answer: Answer) -> VersionAudited:
         },
         report_url=f"/api/auditor/v1/audits/{request.plugin}/{request.version}",
         reasons=list(answer.reasons),
+        engine_version=answer.engine_version,
+        changes=dict(changes),
     )
+
+
+def compare(before: str | None, after: str | None) -> dict[str, list[str]]:
+    """The findings that only one of two JSON reports about the same bytes has."""
+    if before is None or after is None:
+        return {}
+    old, new = _findings(before), _findings(after)
+    return {
+        "new": [text[:200] for text in sorted(new - old)[:MAX_CHANGES]],
+        "gone": [text[:200] for text in sorted(old - new)[:MAX_CHANGES]],
+    }
+
+
+def _findings(report: str) -> set[str]:
+    # A worker that was taken over may have written anything.
+    try:
+        found = orjson.loads(report)["findings"]
+        return {f"{each['rule']} in {each['file']}:{each['line']}" for each in found}
+    except (orjson.JSONDecodeError, LookupError, TypeError):
+        return set()
 
 
 def unknown(reason: str, pinned: Pinned) -> Answer:

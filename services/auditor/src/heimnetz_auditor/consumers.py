@@ -14,7 +14,6 @@ from heimnetz_common.telemetry import current_trace
 Plugin = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 Version = Annotated[str, Field(pattern=r"^[0-9][0-9A-Za-z.+-]{0,127}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Publisher = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 
 
 class VersionSubmitted(EventData):
@@ -23,7 +22,6 @@ class VersionSubmitted(EventData):
     plugin: Plugin
     version: Version
     sha256: Sha256
-    publisher: Publisher
 
 
 async def on_version_submitted(event: Event[VersionSubmitted]) -> Effect:
@@ -37,7 +35,6 @@ async def on_version_submitted(event: Event[VersionSubmitted]) -> Effect:
             plugin=data.plugin,
             version=data.version,
             sha256=data.sha256,
-            publisher=data.publisher,
             requested_by="service:registry",
             traceparent=trace.traceparent if trace else None,
         )

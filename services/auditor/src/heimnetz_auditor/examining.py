@@ -13,6 +13,7 @@ from typing import Annotated
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from heimnetz_audit import ENGINE_VERSION
 from heimnetz_auditor.errors import AuditFailed
 from heimnetz_auditor.model import Answer, Request, Verdict
 from heimnetz_auditor.policy import OwnersPolicy
@@ -38,7 +39,6 @@ class _Said(BaseModel):
     has_no_network: bool
     has_no_files: bool
     failure: Annotated[str, Field(max_length=4000)] | None = None
-    engine_version: Annotated[str, Field(pattern=r"^[A-Za-z0-9.+-]{1,64}$")] = ""
     score: Annotated[int, Field(ge=0, le=100)] = 0
     grade: Annotated[str, Field(pattern=r"^[A-F]$")] = "F"
     verdict: Annotated[str, Field(pattern=r"^(approve|review|reject)$")] = "review"
@@ -47,6 +47,7 @@ class _Said(BaseModel):
     undeclared: list[_Text] = []
     unused: list[_Text] = []
     reports: dict[str, _Text] = {}
+    holds_until: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +74,13 @@ class Examiner:
         }
         output = await self._run(orjson.dumps(header) + b"\n" + package)
         said = _read(output)
+        holds_until = _day(said.holds_until, today)
         if not said.has_no_network:
             log.warning("audit_had_network", remedy="the kernel or the engine refuses seccomp")
         if said.failure is not None:
             raise AuditFailed(said.failure)
         return Answer(
-            engine_version=said.engine_version,
+            engine_version=ENGINE_VERSION,
             score=said.score,
             grade=said.grade,
             verdict=Verdict(said.verdict),
@@ -87,6 +89,7 @@ class Examiner:
             undeclared=tuple(said.undeclared),
             unused=tuple(said.unused),
             reports=said.reports,
+            holds_until=holds_until,
         )
 
     async def _run(self, document: bytes) -> bytes:
@@ -167,3 +170,16 @@ def _read(output: bytes) -> _Said:
         return _Said.model_validate(strictjson.loads(output))
     except (ValidationError, InvalidInput) as error:
         raise AuditFailed("the engine's answer makes no sense") from error
+
+
+def _day(text: str | None, today: date) -> date | None:
+    """A day that is over would have the package audited again and again."""
+    if text is None:
+        return None
+    try:
+        day = date.fromisoformat(text)
+    except ValueError as error:
+        raise AuditFailed("the engine's answer makes no sense") from error
+    if day < today:
+        raise AuditFailed("the engine's answer makes no sense")
+    return day

@@ -21,3 +21,7 @@ WAITING = Gauge("heimnetz_auditor_requests_waiting", "Versions that wait for the
 OLDEST_WAITING = Gauge(
     "heimnetz_auditor_oldest_waiting_seconds", "Age of the oldest version that waits."
 )
+STALE = Gauge(
+    "heimnetz_auditor_stale_audits",
+    "Versions whose audit is by an older engine or policy, or rests on a waiver that has ended.",
+)

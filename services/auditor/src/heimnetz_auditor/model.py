@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 #: The grade of a version that could not be looked at; no letter would be true.
@@ -25,10 +25,10 @@ class Request:
     plugin: str
     version: str
     sha256: str
-    publisher: str
     tries: int
     traceparent: str | None
-    # Looked up where the policy asks for it: whether a key that is still good signed the version.
+    # As the registry says now; `is_signed`: by a key that is still good.
+    publisher: str = ""
     is_signed: bool = False
 
 
@@ -36,7 +36,8 @@ class Request:
 class Answer:
     """What the engine said; `reports` holds one text a format, as the library renders it.
 
-    Score, grade and counts are without what the owner's waivers cover.
+    Score, grade and counts are without what the owner's waivers cover; `holds_until` is the last
+    day of the first of these waivers to end.
     """
 
     engine_version: str
@@ -48,6 +49,7 @@ class Answer:
     undeclared: tuple[str, ...]
     unused: tuple[str, ...]
     reports: Mapping[str, str]
+    holds_until: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """All SQL of the auditor."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 
 import asyncpg
 
@@ -16,32 +16,38 @@ async def add_request(
     plugin: str,
     version: str,
     sha256: str,
-    publisher: str,
     requested_by: str,
     traceparent: str | None,
 ) -> None:
-    """Ask for an audit, unless one that nobody has begun is asked for already."""
+    """Ask for an audit, unless one that nobody has begun is asked for; that one is hurried on."""
     await connection.execute(
         """
-        INSERT INTO requests (plugin, version, sha256, publisher, requested_by, traceparent)
-        SELECT $1, $2, $3, $4, $5, $6
-         WHERE NOT EXISTS (SELECT FROM requests
-                            WHERE plugin = $1
-                              AND version = $2
-                              AND sha256 = $3
-                              AND leased_until IS NULL)
+        WITH hurried AS (
+            UPDATE requests
+               SET priority = 0, requested_at = CASE WHEN priority = 0 THEN requested_at
+                                                     ELSE now() END
+             WHERE plugin = $1
+               AND version = $2
+               AND sha256 = $3
+               AND leased_until IS NULL
+         RETURNING id)
+        INSERT INTO requests (plugin, version, sha256, requested_by, traceparent)
+        SELECT $1, $2, $3, $4, $5
+         WHERE NOT EXISTS (SELECT FROM hurried)
         """,
         plugin,
         version,
         sha256,
-        publisher,
         requested_by,
         traceparent,
     )
 
 
 async def take_request(connection: Connection, lease_seconds: float) -> Request | None:
-    """Lease the request that is due first; a lease that ran out is free again."""
+    """Lease the request that is due first, others than our own before those.
+
+    A lease that ran out is free again.
+    """
     row = await connection.fetchrow(
         """
         UPDATE requests
@@ -50,10 +56,10 @@ async def take_request(connection: Connection, lease_seconds: float) -> Request 
                        FROM requests
                       WHERE due_at <= now()
                         AND (leased_until IS NULL OR leased_until < now())
-                      ORDER BY due_at, id
+                      ORDER BY priority, due_at, id
                         FOR UPDATE SKIP LOCKED
                       LIMIT 1)
-     RETURNING id, plugin, version, sha256, publisher, tries, traceparent
+     RETURNING id, plugin, version, sha256, tries, traceparent
         """,
         lease_seconds,
     )
@@ -91,16 +97,103 @@ async def remove_request(connection: Connection, request_id: int) -> None:
 
 
 async def measure_requests(connection: Connection) -> tuple[int, float]:
-    """How many requests wait, and how long the oldest has, in seconds."""
+    """How many requests of others wait, and how long the oldest has, in seconds."""
     row = await connection.fetchrow(
         """
         SELECT count(*) AS waiting,
                coalesce(extract(epoch FROM now() - min(requested_at)), 0)::float8 AS age
           FROM requests
+         WHERE priority = 0
         """
     )
     assert row is not None
     return row["waiting"], row["age"]
+
+
+async def add_stale(
+    connection: Connection,
+    *,
+    engine_version: str,
+    policy_sha256: str,
+    today: date,
+    installed: Mapping[str, str],
+    limit: int,
+) -> int:
+    """How many versions have an audit that holds no more.
+
+    Audits of the first `limit` of them are asked for, the installed ones before the others,
+    unless some that were asked for here are still waiting. `installed` gives a version a plugin.
+    """
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtext('auditor:stale'))")
+    return int(
+        await connection.fetchval(
+            """
+            WITH latest AS (
+                SELECT DISTINCT ON (plugin, version)
+                       plugin, version, sha256, engine_version, policy_sha256, holds_until,
+                       audited_at
+                  FROM audits
+                 WHERE NOT is_gone
+                 ORDER BY plugin, version, audited_at DESC, id DESC),
+            stale AS (
+                SELECT latest.*, CASE WHEN installed.plugin IS NULL THEN 2 ELSE 1 END AS priority
+                  FROM latest
+                  LEFT JOIN unnest($4::text[], $5::text[]) AS installed (plugin, version)
+                         ON (installed.plugin, installed.version)
+                          = (latest.plugin, latest.version)
+                 WHERE (engine_version, policy_sha256) <> ($1, $2)
+                    OR holds_until < $3),
+            asked AS (
+                INSERT INTO requests (plugin, version, sha256, requested_by, priority)
+                SELECT plugin, version, sha256, 'service:auditor', priority
+                  FROM stale
+                 WHERE NOT EXISTS (SELECT FROM requests WHERE priority > 0)
+                   AND NOT EXISTS (SELECT
+                                     FROM requests
+                                    WHERE (requests.plugin, requests.version)
+                                        = (stale.plugin, stale.version))
+                 ORDER BY priority, audited_at DESC
+                 LIMIT $6)
+            SELECT count(*) FROM stale
+            """,
+            engine_version,
+            policy_sha256,
+            today,
+            list(installed),
+            list(installed.values()),
+            limit,
+        )
+    )
+
+
+async def mark_gone(connection: Connection, plugin: str, version: str) -> None:
+    """Its audits stay to be read."""
+    await connection.execute(
+        "UPDATE audits SET is_gone = true WHERE plugin = $1 AND version = $2", plugin, version
+    )
+
+
+async def find_report(
+    connection: Connection, plugin: str, version: str, sha256: str, name: str
+) -> str | None:
+    """What the latest audit of these bytes said, without waivers."""
+    return await connection.fetchval(  # type: ignore[no-any-return]
+        """
+        SELECT reports.body
+          FROM audits
+          JOIN reports ON reports.audit_id = audits.id
+                      AND reports.format = $4
+         WHERE plugin = $1
+           AND version = $2
+           AND sha256 = $3
+         ORDER BY audited_at DESC, audits.id DESC
+         LIMIT 1
+        """,
+        plugin,
+        version,
+        sha256,
+        name,
+    )
 
 
 async def put_audit(
@@ -111,12 +204,13 @@ async def put_audit(
         await connection.fetchval(
             """
             INSERT INTO audits (plugin, version, sha256, engine_version, policy_sha256, score,
-                                grade, verdict, reasons, counts)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                                grade, verdict, reasons, counts, holds_until)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
                 ON CONFLICT ON CONSTRAINT audits_once DO UPDATE
                SET policy_sha256 = excluded.policy_sha256, score = excluded.score,
                    grade = excluded.grade, verdict = excluded.verdict,
-                   reasons = excluded.reasons, counts = excluded.counts, audited_at = now()
+                   reasons = excluded.reasons, counts = excluded.counts,
+                   holds_until = excluded.holds_until, audited_at = now()
          RETURNING id
             """,
             request.plugin,
@@ -129,6 +223,7 @@ async def put_audit(
             answer.verdict,
             list(answer.reasons),
             dict(answer.counts),
+            answer.holds_until,
         )
     )
 

@@ -69,14 +69,15 @@ def describe(report: Report, standing: Standing) -> dict[str, Any]:
             for name, reporter in reporters.ALL.items()
             if (text := reporter.render(report, standing)) != reports[name]
         }
+    last_days = [waiver.expires_on for waiver in standing.waivers if waiver is not None]
     return {
-        "engine_version": report.engine_version,
         "score": standing.score,
         "grade": standing.grade,
         "counts": {severity.label: severities.count(severity) for severity in Severity},
         "undeclared": [_plain(text) for text in difference.undeclared] if difference else [],
         "unused": [_plain(text) for text in difference.unused] if difference else [],
         "reports": {name: _plain(text) for name, text in reports.items()},
+        "holds_until": min(last_days).isoformat() if last_days else None,
     }
 
 

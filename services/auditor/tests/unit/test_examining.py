@@ -20,7 +20,6 @@ REQUEST = Request(
     plugin="adder",
     version="1.0.0",
     sha256="0" * 64,
-    publisher="anna",
     tries=1,
     traceparent=None,
 )
@@ -28,7 +27,7 @@ GOOD = """
 import json, sys
 sys.stdin.buffer.read()
 print(json.dumps({
-    "has_no_network": True, "has_no_files": True, "engine_version": "1.0.0", "score": 93,
+    "has_no_network": True, "has_no_files": True, "score": 93,
     "grade": "A", "verdict": "approve", "reasons": ["fine"], "counts": {"high": 0},
     "undeclared": [], "unused": [], "reports": {"json": "{}"},
 }))
@@ -72,6 +71,8 @@ async def test_a_large_package_is_handed_over_whole() -> None:
         (GOOD.replace("93", "101"), "makes no sense"),
         (GOOD.replace('"approve"', '"trust-me"'), "makes no sense"),
         (GOOD.replace('"grade": "A"', '"grade": "A", "extra": 1'), "makes no sense"),
+        (GOOD.replace('"unused"', '"holds_until": "2026-02-28", "unused"'), "makes no sense"),
+        (GOOD.replace('"unused"', '"holds_until": "2026-02-30", "unused"'), "makes no sense"),
     ],
 )
 async def test_a_worker_that_misbehaves_is_a_failed_audit(script: str, reason: str) -> None:

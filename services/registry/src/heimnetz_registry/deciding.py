@@ -76,7 +76,13 @@ async def take_audit(
     # One that was signed meanwhile is due no more.
     is_review_due = current.is_review_due and current.signature is None
     wanted = policy.state_after_audit(
-        current.state, audit.verdict, lookalike=lookalike, is_review_due=is_review_due
+        current.state,
+        audit.verdict,
+        lookalike=lookalike,
+        is_review_due=is_review_due,
+        is_worse=policy.is_worse_audit(
+            (current.verdict, current.grade), (audit.verdict, audit.grade)
+        ),
     )
     if wanted is None:
         return None

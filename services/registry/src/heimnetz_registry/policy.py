@@ -23,18 +23,45 @@ _AFTER_SUBMISSION = {
 }
 
 
+_WORSE_VERDICTS = ("approve", "review", "reject")
+_WORSE_GRADES = ("A", "B", "C", "D", "E", "F", "unknown")
+
+
+def is_worse_audit(before: tuple[str | None, str | None], after: tuple[str, str]) -> bool:
+    """Whether verdict or grade of an audit are worse than those of the one before.
+
+    Words that we do not know are the worst.
+    """
+    if before[0] is None or before[1] is None:
+        return True
+    return any(
+        _rank(words, new) > _rank(words, old)
+        for words, old, new in zip((_WORSE_VERDICTS, _WORSE_GRADES), before, after, strict=True)
+    )
+
+
+def _rank(words: tuple[str, ...], word: str | None) -> int:
+    return words.index(word) if word in words else len(words)
+
+
 def state_after_audit(
-    current: State, verdict: str, *, lookalike: str | None, is_review_due: bool = False
+    current: State,
+    verdict: str,
+    *,
+    lookalike: str | None,
+    is_review_due: bool = False,
+    is_worse: bool = True,
 ) -> State | None:
     """The state that a version takes, or None when the audit changes nothing.
 
-    An audit never undoes what a person decided, and never approves what a person has to see.
+    An audit never undoes what a person decided, and never approves what a person has to see: who
+    approved a version in spite of its audit is asked again when another one `is_worse`.
     """
     if current is State.SUBMITTED:
         if verdict == "approve" and (lookalike is not None or is_review_due):
             return State.NEEDS_REVIEW
         return _AFTER_SUBMISSION.get(verdict, State.NEEDS_REVIEW)
-    if current is State.APPROVED and verdict != "approve":
+    if current is State.APPROVED and verdict != "approve" and is_worse:
         return State.NEEDS_REVIEW
     return None
 

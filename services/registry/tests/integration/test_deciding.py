@@ -79,3 +79,19 @@ async def test_a_version_that_falls_behind_is_given_to_a_person_and_comes_back_b
 
     assert (fallen, still) == ("needs_review", "needs_review")
     assert decided.json()["state"] == "approved"
+
+
+async def test_a_person_who_approved_in_spite_of_an_audit_is_asked_again_by_a_worse_one_alone(
+    audit: Any, version: Any, client: AsyncClient, role: Any, sha256: str
+) -> None:
+    await audit("review", sha256=sha256, at=NOW, grade="C")
+    decision = {"state": "approved", "reason": "it is my own"}
+    await client.post(f"{VERSION}/state", json=decision, headers=role("auditor"))
+
+    seen = []
+    for day, grade in enumerate(("C", "B", "D"), 1):
+        await audit("review", sha256=sha256, at=NOW + timedelta(days=day), grade=grade)
+        found = await version()
+        seen.append((found["state"], found["grade"]))
+
+    assert seen == [("approved", "C"), ("approved", "B"), ("needs_review", "D")]

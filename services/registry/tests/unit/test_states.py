@@ -26,6 +26,7 @@ from heimnetz_registry.model import (
 )
 from heimnetz_registry.policy import (
     check_signer,
+    is_worse_audit,
     lookalike_of,
     review_of_unsigned,
     state_after_audit,
@@ -84,6 +85,31 @@ def test_an_audit_has_the_consequence_of_the_architecture(
     state: State, verdict: str, wanted: State | None
 ) -> None:
     assert state_after_audit(state, verdict, lookalike=None) is wanted
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "wanted"),
+    [
+        (("approve", "A"), ("review", "A"), State.NEEDS_REVIEW),
+        (("review", "C"), ("review", "C"), None),
+        (("review", "C"), ("review", "B"), None),
+        (("review", "C"), ("review", "D"), State.NEEDS_REVIEW),
+        (("review", "F"), ("reject", "F"), State.NEEDS_REVIEW),
+        (("review", "C"), ("approve", "D"), None),
+        (("review", "F"), ("review", "unknown"), State.NEEDS_REVIEW),
+        (("review", "unknown"), ("review", "F"), None),
+        (("review", "C"), ("unheard of", "C"), State.NEEDS_REVIEW),
+        ((None, None), ("review", "A"), State.NEEDS_REVIEW),
+    ],
+)
+def test_an_approval_in_spite_of_an_audit_stands_until_a_worse_one(
+    before: tuple[str | None, str | None], after: tuple[str, str], wanted: State | None
+) -> None:
+    state = state_after_audit(
+        State.APPROVED, after[0], lookalike=None, is_worse=is_worse_audit(before, after)
+    )
+
+    assert state is wanted
 
 
 def test_a_lookalike_of_an_installed_plugin_waits_for_a_person() -> None:

@@ -85,7 +85,6 @@ def routes(database: Database, registry: ServiceClient) -> APIRouter:
                 plugin=wish.plugin,
                 version=wish.version,
                 sha256=document["sha256"],
-                publisher=document["publisher"],
                 requested_by=principal.subject,
                 traceparent=trace.traceparent if trace else None,
             )
