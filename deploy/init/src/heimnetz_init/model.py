@@ -63,8 +63,13 @@ PARTIES = (
             "heimnetz.key.*.v1",
             *(f"heimnetz.{event}" for event in (*_DECISIONS, *_ENDS, *_INSTALLATIONS)),
         ),
-        # Its own approvals too: an update may follow from one.
-        consumes=("version.audited.v1", "behaviour.observed.v1", "version.approved.v1"),
+        # Its own too: an update may follow from an approval, and a stop from a revocation.
+        consumes=(
+            "version.audited.v1",
+            "behaviour.observed.v1",
+            "version.approved.v1",
+            "key.revoked.v1",
+        ),
     ),
     Party(
         "auditor",

@@ -7,7 +7,12 @@ from heimnetz_common.consuming import Effect, Subscription
 from heimnetz_common.database import Connection
 from heimnetz_common.events import Event
 from heimnetz_registry import deciding
-from heimnetz_registry.events import ApprovalHeard, BehaviourObserved, VersionAudited
+from heimnetz_registry.events import (
+    ApprovalHeard,
+    BehaviourObserved,
+    RevocationHeard,
+    VersionAudited,
+)
 from heimnetz_registry.metrics import TRANSITIONS
 from heimnetz_registry.store import trail
 
@@ -18,6 +23,14 @@ async def on_version_audited(event: Event[VersionAudited]) -> Effect:
     async def effect(connection: Connection) -> None:
         state = await deciding.take_audit(connection, event.data, event.time)
         if state is not None:
+            TRANSITIONS.labels(state.value).inc()
+
+    return effect
+
+
+async def on_key_revoked(event: Event[RevocationHeard]) -> Effect:
+    async def effect(connection: Connection) -> None:
+        for state in await deciding.stop_signed(connection, event.data.key_id, event.data.reason):
             TRANSITIONS.labels(state.value).inc()
 
     return effect
@@ -47,6 +60,7 @@ def subscriptions(take: Take) -> tuple[Subscription, ...]:
 
     return (
         Subscription(VersionAudited, on_version_audited),
+        Subscription(RevocationHeard, on_key_revoked),
         Subscription(BehaviourObserved, on_behaviour_observed),
         Subscription(ApprovalHeard, on_version_approved),
     )

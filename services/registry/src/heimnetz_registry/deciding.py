@@ -9,11 +9,20 @@ from heimnetz_common.logs import get_logger
 from heimnetz_registry import events, policy
 from heimnetz_registry.artifacts import Artifacts
 from heimnetz_registry.errors import PluginNotFound, VersionInstalled
-from heimnetz_registry.metrics import TRANSITIONS
-from heimnetz_registry.model import Actor, By, State, Version, check_decider, check_transition
+from heimnetz_registry.metrics import TRANSITIONS as COUNTED
+from heimnetz_registry.model import (
+    TRANSITIONS,
+    Actor,
+    By,
+    State,
+    Version,
+    check_decider,
+    check_transition,
+)
 from heimnetz_registry.store import installations, trail, versions
 
 AUDITOR = Actor("service:auditor", "auditor")
+ITSELF = Actor("service:registry", "registry")
 
 log = get_logger(__name__)
 
@@ -39,7 +48,7 @@ class Decider:
             if wanted is State.DELETED:
                 await _refuse_if_installed(connection, current)
             changed = await _change(connection, current, wanted, reason, actor)
-        TRANSITIONS.labels(wanted.value).inc()
+        COUNTED.labels(wanted.value).inc()
         if wanted is State.DELETED:
             # After the commit: a crash between leaves an orphan, which the sweep removes.
             await self._artifacts.remove(changed.sha256)
@@ -91,6 +100,25 @@ async def take_audit(
     reason = _reason(audit, lookalike if is_held else None, is_unsigned=is_held and is_review_due)
     await _change(connection, current, wanted, reason, AUDITOR)
     return wanted
+
+
+async def stop_signed(connection: Connection, key_id: str, reason: str) -> list[State]:
+    """Quarantine what is installed and was signed with a revoked key; a state for each.
+
+    Nobody puts such a version to use meanwhile: who does holds its key, and is refused once the
+    key is revoked.
+    """
+    taken = []
+    for plugin, version in await installations.list_signed(connection, key_id):
+        current = await versions.lock_version(connection, plugin, version)
+        # It may have been signed anew, or stopped.
+        is_signed = current.signature is not None and current.signature.key_id == key_id
+        if not is_signed or State.QUARANTINED not in TRANSITIONS[current.state]:
+            continue
+        why = f"its signing key was revoked: {reason}"[:1000]
+        await _change(connection, current, State.QUARANTINED, why, ITSELF)
+        taken.append(State.QUARANTINED)
+    return taken
 
 
 def _reason(audit: events.VersionAudited, lookalike: str | None, *, is_unsigned: bool) -> str:

@@ -200,6 +200,15 @@ class ApprovalHeard(EventData):
     version: str
 
 
+class RevocationHeard(EventData):
+    """What the registry reads of its own announcement: what the key signed is stopped."""
+
+    name: ClassVar[str] = "key.revoked.v1"
+
+    key_id: str
+    reason: str
+
+
 class BehaviourObserved(EventData):
     """What the registry reads of the sandbox's announcement."""
 

@@ -49,6 +49,7 @@ TRANSITIONS: dict[State, dict[State, By]] = {
     State.NEEDS_REVIEW: {
         State.APPROVED: By.PERSON,
         State.REJECTED: By.PERSON,
+        State.QUARANTINED: By.PERSON,
         State.DELETED: By.PERSON,
     },
     State.APPROVED: {
@@ -70,7 +71,8 @@ TRANSITIONS: dict[State, dict[State, By]] = {
         State.DELETED: By.PERSON,
     },
     State.REJECTED: {State.DELETED: By.PERSON},
-    State.YANKED: {State.DELETED: By.PERSON},
+    # It runs on where it is installed, as one in review may.
+    State.YANKED: {State.QUARANTINED: By.PERSON, State.DELETED: By.PERSON},
     State.DELETED: {},
 }
 
@@ -124,8 +126,8 @@ class KeyState(StrEnum):
 KEY_STATES: dict[KeyState, str] = {
     KeyState.ACTIVE: "Signs new versions.",
     KeyState.RETIRED: "Was rotated: signs nothing new, and what it signed stays good.",
-    KeyState.REVOKED: "Is not to be believed: what it signed is not installed unless the owner "
-    "says so.",
+    KeyState.REVOKED: "Is not to be believed: what it signed and is installed is quarantined, "
+    "and the rest is not installed unless the owner says so.",
 }
 
 

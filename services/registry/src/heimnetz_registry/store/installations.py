@@ -169,6 +169,21 @@ async def list_secrets(connection: Connection, plugin: str) -> dict[str, bytes]:
     return {row["field"]: row["sealed"] for row in rows}
 
 
+async def list_signed(connection: Connection, key_id: str) -> list[tuple[str, str]]:
+    """Plugin and version of what is installed and was signed with this key, by name."""
+    rows = await connection.fetch(
+        """
+        SELECT plugin, version
+          FROM installations
+          JOIN versions USING (plugin, version)
+         WHERE key_id = $1
+         ORDER BY plugin
+        """,
+        key_id,
+    )
+    return [(row["plugin"], row["version"]) for row in rows]
+
+
 async def find_any_secret(connection: Connection) -> tuple[str, str, bytes] | None:
     """Plugin, field and sealed value of some secret, to try the key on."""
     row = await connection.fetchrow("SELECT plugin, field, sealed FROM sealed_secrets LIMIT 1")

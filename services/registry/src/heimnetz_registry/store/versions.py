@@ -139,7 +139,7 @@ async def get_version(connection: Connection, plugin: str, version: str) -> Vers
 
 
 async def lock_version(connection: Connection, plugin: str, version: str) -> Version:
-    """The version, kept from others' changes until the transaction ends.
+    """The version, kept from others' changes until the transaction ends, and so is its key.
 
     Raises: VersionNotFound.
     """
@@ -149,7 +149,7 @@ async def lock_version(connection: Connection, plugin: str, version: str) -> Ver
                manifest, score, grade, verdict, audited_at, is_review_due,
                (SELECT jsonb_build_object('key_id', id, 'publisher', signing_keys.publisher,
                                           'state', signing_keys.state)
-                  FROM signing_keys WHERE id = versions.key_id) AS signature
+                  FROM signing_keys WHERE id = versions.key_id FOR SHARE) AS signature
           FROM versions
          WHERE plugin = $1
            AND version = $2
