@@ -79,11 +79,12 @@ WORKDIR /
 USER 65534:65534
 CMD ["node", "--version"]
 
-# Fetches a plugin's dependencies: wheels only, by hash; the one container of the sandbox with a network.
+# Fetches a plugin's dependencies: wheels only, by hash, through the broker.
 FROM ${PYTHON_IMAGE} AS builder
 RUN [ -e /usr/local/bin/python3 ] || ln -s /usr/bin/python3 /usr/local/bin/python3; \
     find / -xdev -perm /6000 -type f -exec chmod a-s {} + && install -d -m 0755 /opt/heimnetz
-COPY --chmod=0444 services/sandbox/runtimes/python/builder.py /opt/heimnetz/builder.py
+COPY --chmod=0444 services/sandbox/runtimes/python/builder.py services/sandbox/runtimes/python/forwarding.py \
+     /opt/heimnetz/
 WORKDIR /
 USER 10003:10003
 CMD ["python3", "--version"]

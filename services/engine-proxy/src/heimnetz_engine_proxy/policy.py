@@ -43,14 +43,12 @@ Checks = dict[str, Callable[[Any], bool]]
 class Kind:
     """Plugin or builder: where the two differ. Folders are a pattern, and whether read-only."""
 
-    networks: tuple[str, ...]
     user: str
     folders: dict[str, tuple[str, bool]]
     variables: frozenset[str] = frozenset()
 
 
 PLUGIN = Kind(
-    networks=("none",),
     user=r"([2-5]\d{4}):\1",
     folders={
         "/plugin": ("code/[0-9a-f]{64}", True),
@@ -60,9 +58,12 @@ PLUGIN = Kind(
     },
 )
 BUILDER = Kind(
-    networks=("bridge", "default"),
     user=r"[1-9]\d{3,5}:[1-9]\d{3,5}",
-    folders={"/in": ("builds/{run}/in", True), "/out": ("builds/{run}/out", False)},
+    folders={
+        "/in": ("builds/{run}/in", True),
+        "/out": ("builds/{run}/out", False),
+        "/run/heimnetz": ("builds/{run}/socket", True),
+    },
     variables=frozenset({"PIP_INDEX_URL"}),
 )
 
@@ -98,7 +99,7 @@ def judge(document: dict[str, Any], settings: Settings) -> dict[str, Any]:
     run = config["Labels"].get("heimnetz.run", "")
     if not re.fullmatch(r"[0-9a-f][0-9a-f-]{7,63}", run):
         raise Refused("config", "the label heimnetz.run is missing or malformed")
-    config["HostConfig"] = _select(host, _host_checks(kind))
+    config["HostConfig"] = _select(host, _host_checks())
     if host["MemorySwap"] != host["Memory"]:
         raise Refused("limits", "MemorySwap must equal Memory, so that there is no swap")
     for mount in host["Mounts"]:
@@ -140,9 +141,9 @@ def _config_checks(kind: Kind) -> Checks:
     }
 
 
-def _host_checks(kind: Kind) -> Checks:
+def _host_checks() -> Checks:
     return {
-        "NetworkMode": lambda v: v in kind.networks,
+        "NetworkMode": lambda v: v == "none",
         "IpcMode": lambda v: v == "none",
         "ReadonlyRootfs": lambda v: v is True,
         "CapDrop": lambda v: v == ["ALL"],
@@ -189,8 +190,7 @@ def _are_ulimits(value: Any) -> bool:
         and set(limits) == {"nofile", "fsize", "core", "msgqueue"}
         and _is_within(limits["nofile"], 1, MAX_OPEN_FILES)
         and _is_within(limits["fsize"], 1, 1 << 30)
-        and _is_within(limits["core"], 0, 0)
-        and _is_within(limits["msgqueue"], 0, 0)
+        and all(_is_within(limits[name], 0, 0) for name in ("core", "msgqueue"))
     )
 
 

@@ -35,6 +35,7 @@ def settings(tmp_path: Path) -> Settings:
         f"runs/{OTHER}/socket",
         f"builds/{BUILD}/in",
         f"builds/{BUILD}/out",
+        f"builds/{BUILD}/socket",
         f"deps/{'d' * 64}",
     )
     for folder in folders:
@@ -244,23 +245,26 @@ def test_a_link_on_the_way_to_a_folder_is_refused(
         policy.judge(plugin, settings)
 
 
-def test_only_the_builder_has_a_network_and_no_folder_of_a_run(settings: Settings) -> None:
+def test_a_builder_has_no_folder_of_a_run(settings: Settings) -> None:
     builder = recorded("build", settings.run_dir)
-    builder["HostConfig"]["Mounts"].append(
-        bind(f"{settings.run_dir}/runs/{RUN}/socket", "/run/heimnetz")
-    )
+    builder["HostConfig"]["Mounts"][-1]["Source"] = f"{settings.run_dir}/runs/{RUN}/socket"
 
     with pytest.raises(Refused):
         policy.judge(builder, settings)
 
 
-@pytest.mark.parametrize("network", ["host", "none", "heimnetz_core", "container:x"])
-def test_a_builder_is_on_the_default_bridge_alone(settings: Settings, network: str) -> None:
+@pytest.mark.parametrize(
+    "network", ["bridge", "default", "host", "heimnetz_outbound", "container:x", "", None]
+)
+@pytest.mark.attack(row=56, what="a builder with a network")
+def test_a_builder_has_no_network(settings: Settings, network: str | None) -> None:
     builder = recorded("build", settings.run_dir)
     builder["HostConfig"]["NetworkMode"] = network
 
-    with pytest.raises(Refused):
+    with pytest.raises(Refused) as refusal:
         policy.judge(builder, settings)
+
+    assert refusal.value.rule == "network"
 
 
 @pytest.mark.parametrize(

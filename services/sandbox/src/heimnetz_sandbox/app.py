@@ -23,6 +23,7 @@ from heimnetz_sandbox.api import runs as runs_api
 from heimnetz_sandbox.api import services as services_api
 from heimnetz_sandbox.api import trials as trials_api
 from heimnetz_sandbox.asking import Direct, Queue
+from heimnetz_sandbox.broker.indexes import Index, read_index
 from heimnetz_sandbox.chambers import Place
 from heimnetz_sandbox.consumers import subscriptions
 from heimnetz_sandbox.dispatching import Dispatcher
@@ -56,21 +57,25 @@ _REFUSAL = re.compile(
 
 
 def create(settings: SandboxSettings) -> FastAPI:
-    """Raises: SystemExit, when the encryption key is missing."""
+    """Raises: SystemExit, when the encryption key is missing or the index is none."""
     key = settings.secret("encryption.key")
     if not key:
         raise SystemExit(
             f"{settings.secrets_dir}/encryption.key is missing or empty: "
             "run the init container again, it makes what is missing"
         )
-    sandbox = Sandbox(settings, Sealer.from_text(key))
+    try:
+        index = read_index(settings.package_index_url, settings.package_index_hosts)
+    except ValueError as error:
+        raise SystemExit(f"HEIMNETZ_SANDBOX_PACKAGE_INDEX_URL or _HOSTS: {error}") from error
+    sandbox = Sandbox(settings, Sealer.from_text(key), index)
     return sandbox.app()
 
 
 class Sandbox:
     """Holds the parts together. The stack's identity comes from the database, hence in `run`."""
 
-    def __init__(self, settings: SandboxSettings, sealer: Sealer) -> None:
+    def __init__(self, settings: SandboxSettings, sealer: Sealer, index: Index) -> None:
         self._settings = settings
         self._service = Service.from_settings(settings)
         self._database = self._service.opened_database
@@ -98,6 +103,7 @@ class Sandbox:
         )
         assert set(self._place.images) == set(runtimes.BY_NAME)
         self._sealer = sealer
+        self._index = index
         self._registry = self._service.client("registry", settings.registry_url)
         self._dispatcher: Dispatcher | None = None
         self._trials: Trials | None = None
@@ -234,7 +240,7 @@ class Sandbox:
             folders=self._folders,
             sealer=self._sealer,
             builder_image=settings.builder_image,
-            index_url=settings.package_index_url,
+            index=self._index,
             build_seconds=settings.build_seconds,
             stack=stack,
             instance=self._instance,

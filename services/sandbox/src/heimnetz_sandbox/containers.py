@@ -83,7 +83,6 @@ def plugin(
         # A bare name takes the variable of the image away.
         environment=list(image_variables),
         host={
-            "NetworkMode": "none",
             "Memory": limits.memory_bytes,
             "MemorySwap": limits.memory_bytes,
             "NanoCpus": int(limits.cpus * 1e9),
@@ -107,19 +106,23 @@ def builder(
     user: tuple[int, int],
     lock: Path,
     out: Path,
+    socket: Path,
     index_url: str,
 ) -> dict[str, Any]:
-    """The only container with a network. It unpacks wheels and executes nothing of theirs."""
+    """It unpacks wheels and executes nothing of theirs; `socket` is the folder of its broker's."""
     uid, gid = user
     return _container(
         identity,
         image=image,
         command=command,
         user=f"{uid}:{gid}",
-        mounts=[_bind(lock, "/in"), _bind(out, "/out", read_only=False)],
+        mounts=[
+            _bind(lock, "/in"),
+            _bind(out, "/out", read_only=False),
+            _bind(socket, "/run/heimnetz"),
+        ],
         environment=[f"PIP_INDEX_URL={index_url}"] if index_url else [],
         host={
-            "NetworkMode": "bridge",
             "Memory": BUILD_BYTES + 256 * _MIB,
             "MemorySwap": BUILD_BYTES + 256 * _MIB,
             "NanoCpus": 1_000_000_000,
@@ -155,6 +158,7 @@ def _container(
         "Labels": identity.labels(),
         "HostConfig": {
             **host,
+            "NetworkMode": "none",
             "ReadonlyRootfs": True,
             "CapDrop": ["ALL"],
             "SecurityOpt": list(_security()),

@@ -3,7 +3,7 @@
 code/<sha256>/          a package's files, read-only
 deps/<key>/             dependencies of one lock for one runtime
 runs/<run>/in, socket   what one container is given
-builds/<build>/in, out  what one builder is given
+builds/<build>/in, out, socket  what one builder is given
 """
 
 import contextlib
@@ -57,7 +57,7 @@ class Folders:
 
     def make_build(self, build: str, lock: bytes, user: tuple[int, int]) -> Path:
         folder = self.root / "builds" / build
-        for part in ("in", "out"):
+        for part in ("in", "out", "socket"):
             _make(folder / part)
         if os.getuid() != user[0]:
             os.chown(folder / "out", *user)

@@ -58,12 +58,12 @@ POOL_CALLS = Counter(
 )
 BROKER_ATTEMPTS = Counter(
     "heimnetz_sandbox_broker_attempts_total",
-    "Connections that plugins asked for, by verdict.",
+    "Connections that plugins, and builds as (builder), asked for, by verdict.",
     ["plugin", "verdict"],
 )
 BROKER_BYTES = Counter(
     "heimnetz_sandbox_broker_bytes_total",
-    "Bytes that plugins sent and received.",
+    "Bytes that plugins, and builds as (builder), sent and received.",
     ["plugin", "direction"],
 )
 EVENTS_DROPPED = Counter(

@@ -16,6 +16,9 @@ from heimnetz_common.sealing import Sealer
 from heimnetz_manifest import Grants, Manifest, ManifestError, Package, read_package
 from heimnetz_sandbox import containers, folders, locks, metrics, runtimes
 from heimnetz_sandbox.broker.holding import Given, give
+from heimnetz_sandbox.broker.indexes import Index, IndexRules, Refusals
+from heimnetz_sandbox.broker.rules import read_near
+from heimnetz_sandbox.broker.serving import Attempt, Broker, Caps
 from heimnetz_sandbox.engine import Engine
 from heimnetz_sandbox.errors import CannotPrepare, EngineDown
 from heimnetz_sandbox.folders import Folders
@@ -23,6 +26,10 @@ from heimnetz_sandbox.model import PLUGIN_UIDS, Health, Installation, Limits, Pr
 from heimnetz_sandbox.store import installations
 
 MAX_PACKAGE_BYTES = 20 * 1024 * 1024
+# The broker's metrics have it where a plugin's name stands, which has no parentheses.
+BUILDER = "(builder)"
+# For an index without TLS each file is a connection, and the pages of an index are fetched as well.
+BUILD_CAPS = Caps(attempts=10_000, byte_count=1 << 30)
 _BUILD_POLL_SECONDS = 0.5
 
 log = get_logger(__name__)
@@ -40,7 +47,7 @@ class Preparer:
         folders: Folders,
         sealer: Sealer,
         builder_image: str,
-        index_url: str,
+        index: Index,
         build_seconds: float,
         stack: str,
         instance: str,
@@ -52,7 +59,7 @@ class Preparer:
         self._folders = folders
         self._sealer = sealer
         self._builder_image = builder_image
-        self._index_url = index_url
+        self._index = index
         self._build_seconds = build_seconds
         self._stack = stack
         self._instance = instance
@@ -214,14 +221,28 @@ class Preparer:
             user=self._user,
             lock=folder / "in",
             out=folder / "out",
-            index_url=self._index_url,
+            socket=folder / "socket",
+            index_url=self._index.url,
         )
-        container = await self._engine.create(identity.name, config)
+        refusals = Refusals()
+        broker = Broker(
+            BUILDER,
+            IndexRules(self._index.hosts, read_near()),
+            say=refusals.hear,
+            tell=_ignore,
+            caps=BUILD_CAPS,
+        )
+        await broker.open(folder / "socket" / "broker.sock")
         try:
-            await self._engine.start(container)
-            return await self._await_builder(container, folder)
+            container = await self._engine.create(identity.name, config)
+            try:
+                await self._engine.start(container)
+                reason = await self._await_builder(container, folder)
+            finally:
+                await asyncio.shield(self._engine.remove(container))
         finally:
-            await asyncio.shield(self._engine.remove(container))
+            broker.close()
+        return None if reason is None else "\n".join((reason, *refusals.found))
 
     async def _await_builder(self, container: str, folder: Path) -> str | None:
         """Why there are no dependencies, or None."""
@@ -238,6 +259,10 @@ class Preparer:
         except (OSError, ValueError) as error:
             raise EngineDown(f"the builder ended with status {ending.exit_code}") from error
         return None if outcome.get("ok") is True else str(outcome.get("reason"))[:4000]
+
+
+def _ignore(_attempt: Attempt) -> None:
+    """What a build tries is not the plugin's doing."""
 
 
 def _program(package: Package, lock: bytes | None) -> Program:

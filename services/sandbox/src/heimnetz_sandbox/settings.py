@@ -38,6 +38,11 @@ class SandboxSettings(ServiceSettings):
     package_index_url: str = Field(
         default="", description="index of Python packages; empty means pip's own default"
     )
+    package_index_hosts: str = Field(
+        default="",
+        description="further hosts that have files of the index, as host or host:port separated by"
+        " commas; pip's own default needs none",
+    )
     ca_file: Path | None = Field(
         default=None,
         description="PEM file of certificate authorities that `context.fetch` trusts besides the"

@@ -1,39 +1,51 @@
 """Dependencies: from a hashed lock, wheels only, by the builder, from an index of the test's own."""
 
+import errno
 import hashlib
 import io
-import ipaddress
 import json
+import subprocess
 import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import docker
 import pytest
 
 from heimnetz_common.testing import KeyRing, eventually_sync
-from heimnetz_sandbox.testing import Stand, standing
+from heimnetz_sandbox.broker.indexes import read_index
+from heimnetz_sandbox.testing import BUILDER_IMAGE, Stand, standing
 
 pytestmark = pytest.mark.engine
 
 
 @dataclass
 class Index:
-    """A simple repository (PEP 503); files by name."""
+    """A simple repository (PEP 503); files by name, and where else one is than here."""
 
     files: dict[str, bytes] = field(default_factory=dict)
+    moved: dict[str, str] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
     port: int = 0
+    # Cleared while no answer is to be given.
+    answers: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def place(self) -> str:
+        return f"127.0.0.1:{self.port}"
 
     def answer(self, path: str) -> bytes | None:
+        self.asked.append(path)
+        assert self.answers.wait(30)
         parts = path.strip("/").split("/")
         if parts[0] == "files":
             return self.files.get(parts[1])
         links = [
-            f'<a href="/files/{name}">{name}</a>'
+            f'<a href="{self.moved.get(name, "")}/files/{name}">{name}</a>'
             for name in self.files
             if name.split("-")[0].replace("_", "-") == parts[1]
         ]
@@ -44,9 +56,10 @@ class Index:
         return f"{name}==1.0 --hash=sha256:{sha256}\n"
 
 
-@pytest.fixture(scope="module")
-def index() -> Iterator[Index]:
+@contextmanager
+def serving() -> Iterator[Index]:
     index = Index()
+    index.answers.set()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -61,24 +74,40 @@ def index() -> Iterator[Index]:
         def log_message(self, *_: object) -> None:
             return
 
-    server = ThreadingHTTPServer(("0.0.0.0", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     index.port = server.server_port
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield index
-    server.shutdown()
-    server.server_close()
+    try:
+        yield index
+    finally:
+        index.answers.set()
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.fixture(scope="module")
-def building(index: Index, place: Path, postgres_url: str, key_ring: KeyRing) -> Iterator[Stand]:
-    engine = docker.from_env()
-    address = engine.networks.get("bridge").attrs["IPAM"]["Config"][0]
-    engine.close()
-    # Not every engine says it: the bridge has the first address of its network.
-    gateway = address.get("Gateway") or next(ipaddress.ip_network(address["Subnet"]).hosts())
-    url = f"http://{gateway}:{index.port}/simple"
-    with standing(place, postgres_url, key_ring, PACKAGE_INDEX_URL=url) as stand:
+def index() -> Iterator[Index]:
+    with serving() as index:
+        yield index
+
+
+@pytest.fixture(scope="module")
+def files() -> Iterator[Index]:
+    """Another server, which the owner named for files of the index."""
+    with serving() as files:
+        yield files
+
+
+@pytest.fixture(scope="module")
+def building(
+    index: Index, files: Index, place: Path, postgres_url: str, key_ring: KeyRing
+) -> Iterator[Stand]:
+    settings = {
+        "PACKAGE_INDEX_URL": f"http://{index.place}/simple",
+        "PACKAGE_INDEX_HOSTS": files.place,
+    }
+    with standing(place, postgres_url, key_ring, **settings) as stand:
         yield stand
 
 
@@ -95,6 +124,11 @@ def wheel(name: str, files: dict[str, str]) -> bytes:
         for path, text in {**contents, f"{info}/RECORD": record}.items():
             archive.writestr(path, text)
     return data.getvalue()
+
+
+def docker(*words: str) -> str:
+    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=True)
+    return done.stdout
 
 
 def install(stand: Stand, name: str, code: str, lock: str) -> None:
@@ -248,6 +282,86 @@ def test_a_wheel_that_is_too_large_is_refused_and_others_run(building: Stand, in
 
     assert run["outcome"] == "refused"
     eventually_sync(lambda: not building.containers(), 30)
+
+
+def test_a_file_on_a_further_host_that_the_owner_named_is_fetched(
+    building: Stand, index: Index, files: Index
+) -> None:
+    file = "moved_dep-1.0-py3-none-any.whl"
+    index.files[file] = files.files[file] = wheel("moved_dep", {"moved_dep.py": "VALUE = 7\n"})
+    index.moved[file] = f"http://{files.place}"
+    install(
+        building,
+        "moved-user",
+        "import moved_dep\ndef run(input, context): return {'value': moved_dep.VALUE}",
+        index.lock("moved-dep", file),
+    )
+
+    run = building.run("moved-user")
+
+    assert run["result"] == {"value": 7}, run
+    assert files.asked == [f"/files/{file}"]
+
+
+@pytest.mark.attack(row=61, what="a file on another host than the index's")
+def test_a_host_that_is_not_the_indexs_is_not_reached(building: Stand, index: Index) -> None:
+    file = "strange_dep-1.0-py3-none-any.whl"
+    index.files[file] = wheel("strange_dep", {"strange_dep.py": ""})
+    with serving() as elsewhere:
+        index.moved[file] = f"http://{elsewhere.place}"
+        install(
+            building,
+            "strange-user",
+            "def run(input, context): return {}",
+            index.lock("strange-dep", file),
+        )
+
+        run = building.run("strange-user")
+
+    assert run["outcome"] == "refused"
+    assert f"{elsewhere.place} is none of the index's hosts" in run["reason"]
+    assert elsewhere.asked == []
+
+
+LOOK = """
+import json, os, socket
+try:
+    socket.create_connection(("192.0.2.1", 443), 5)
+except OSError as error:
+    number = error.errno
+print(json.dumps([sorted(os.listdir("/sys/class/net")), number]))
+"""
+
+
+@pytest.mark.attack(row=61, what="a builder's own connection")
+def test_a_builder_has_no_network_but_the_brokers_socket(building: Stand, index: Index) -> None:
+    index.answers.clear()
+    try:
+        install(
+            building,
+            "waiting-user",
+            "def run(input, context): return {}",
+            f"waiting-dep==1.0 --hash=sha256:{'0' * 64}\n",
+        )
+        building.ask("waiting-user")
+        eventually_sync(lambda: "/simple/waiting-dep/" in index.asked, 30)
+        (builder,) = docker("ps", "-q", "--filter", "label=heimnetz.plugin=waiting-user").split()
+
+        seen = docker("exec", builder, "python3", "-c", LOOK)
+    finally:
+        index.answers.set()
+
+    assert json.loads(seen) == [["lo"], errno.ENETUNREACH]
+
+
+def test_the_builders_pip_has_the_default_index_that_is_let_through() -> None:
+    ask = "from pip._internal.models.index import PyPI as p; print(p.netloc, p.file_storage_domain)"
+
+    said = docker("run", "--rm", "--network=none", BUILDER_IMAGE, "python3", "-c", ask)
+
+    assert [f"{host}:443" for host in said.split()] == [
+        str(one) for one in read_index("", "").hosts
+    ]
 
 
 def test_a_lock_that_names_another_index_is_refused_before_anything_is_fetched(

@@ -78,26 +78,30 @@ class Rules:
     def check(self, target: Target, destination: Destination, address: Address) -> Address:
         """The address to connect to. Raises: Refused."""
         plain = getattr(address, "ipv4_mapped", None) or address
-        if not self._is_allowed(destination, plain):
+        if not self.is_allowed(destination, plain):
             leads = "" if target.address is not None else f" leads to {plain}, which"
             raise Refused("bad_address", f"{target}{leads} is not reachable by this grant")
         return plain
 
-    def _is_allowed(self, destination: Destination, address: Address) -> bool:
-        if (
-            address.is_loopback
-            or address.is_link_local
-            or address.is_multicast
-            or address.is_unspecified
-            or address.is_reserved
-            or any(_holds(network, address) for network in (*_TRANSLATED, *self.near))
-        ):
+    def is_allowed(self, destination: Destination, address: Address) -> bool:
+        if self.is_special(address):
             return False
         if destination.is_lan:
             return address.is_private
         if destination.network is not None:
             return _holds(destination.network, address)
         return address.is_global
+
+    def is_special(self, address: Address) -> bool:
+        """Whether it is of this machine, of the platform, or no one host's."""
+        return (
+            address.is_loopback
+            or address.is_link_local
+            or address.is_multicast
+            or address.is_unspecified
+            or address.is_reserved
+            or any(_holds(network, address) for network in (*_TRANSLATED, *self.near))
+        )
 
 
 def _holds(network: Network | None, address: Address | None) -> bool:
