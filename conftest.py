@@ -1,6 +1,7 @@
 """Fixtures for every test of the repository."""
 
 import structlog
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["heimnetz_common.testing"]
 
@@ -11,3 +12,9 @@ structlog.configure(
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
     ]
 )
+
+# No test is about time, and a busy machine is no defect.
+settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("untimed")

@@ -194,7 +194,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(st.one_of(PIECES, st.text(max_size=8)), max_size=25).map("".join))
 def test_no_text_makes_live_html(text):
     looker = Looker()
