@@ -3,16 +3,25 @@
 import multiprocessing
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from typing import Final
 
-from heimnetz_audit import checks, inferring, judging, pinning
+from heimnetz_audit import checks, drifting, inferring, judging, pinning
 from heimnetz_audit.examining import Desk, Examiner, Memory, Outcome, digests, keep_best, keys
-from heimnetz_audit.model import DeclaredPermissions, Package, Report, SourceTree, grade, score
+from heimnetz_audit.model import (
+    DeclaredPermissions,
+    Finding,
+    Package,
+    Report,
+    SourceTree,
+    grade,
+    score,
+)
 from heimnetz_audit.reading import is_python
 from heimnetz_audit.scripting import examine_scripts
 
 #: Changes when the same package may get another report than before.
-ENGINE_VERSION: Final = "1.2.2"
+ENGINE_VERSION: Final = "1.3.0"
 
 
 def audit(
@@ -22,13 +31,40 @@ def audit(
     declared: DeclaredPermissions | None = None,
     memory: Memory | None = None,
     processes: int = 1,
+    before: SourceTree | None = None,
 ) -> Report:
     """Deterministic, and without an exception whatever the tree holds.
 
     `source_only` leaves out what concerns a package as a whole: its lock file, its manifest.
     With a `memory`, modules that did not change since the last audit, and reach none that did,
-    are not looked at again. More `processes` change the time, never the answer.
+    are not looked at again. More `processes` change the time, never the answer. `before` is the
+    version that the tree is compared with.
     """
+    report = _audit(tree, source_only, declared, memory, processes)
+    if before is None:
+        return report
+    old = _audit(before, source_only, None, memory, processes)
+    drift = drifting.compare((before, old), (tree, report))
+    desk = Desk()
+    for check, hit in checks.version_drift.ask(drift):
+        desk.add(check, hit)
+    return replace(_judged(report, [*report.findings, *desk.findings()]), drift=drift)
+
+
+def _judged(report: Report, findings: Iterable[Finding]) -> Report:
+    best = keep_best(findings)
+    deductions = judging.weigh(best, {check.rule: check.remedy for check in checks.ALL})
+    points = score(deductions)
+    return replace(report, findings=best, deductions=deductions, score=points, grade=grade(points))
+
+
+def _audit(
+    tree: SourceTree,
+    source_only: bool,
+    declared: DeclaredPermissions | None,
+    memory: Memory | None,
+    processes: int,
+) -> Report:
     names = sorted(tree.files)
     python = tuple(name for name in names if _is_python(tree, name))
     outcomes = _examine(tree, python, memory, processes)
@@ -45,17 +81,13 @@ def audit(
     if difference is not None and declared is not None:
         for check, hit in inferring.questions(declared, inferred, difference):
             desk.add(check, hit)
-    findings = keep_best([*desk.findings(), *(f for o in outcomes for f in o.findings)])
     unknowns = {*tree.skipped, *scripts.unknowns, *(u for o in outcomes for u in o.unknowns)}
-    remedies = {check.rule: check.remedy for check in checks.ALL}
-    deductions = judging.weigh(findings, remedies)
-    points = score(deductions)
-    return Report(
-        findings=findings,
+    report = Report(
+        findings=(),
         unknowns=tuple(sorted(unknowns)),
-        score=points,
-        grade=grade(points),
-        deductions=deductions,
+        score=0,
+        grade="",
+        deductions=(),
         inferred=inferred,
         difference=difference,
         engine_version=ENGINE_VERSION,
@@ -63,6 +95,7 @@ def audit(
         lines=scripts.lines + sum(outcome.lines for outcome in outcomes),
         pinned=pinned,
     )
+    return _judged(report, [*desk.findings(), *(f for o in outcomes for f in o.findings)])
 
 
 def _examine(

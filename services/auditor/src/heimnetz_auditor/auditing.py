@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -34,6 +35,9 @@ POLL_SECONDS = 1.0
 RETRY_SECONDS = 5.0
 MAX_DIFFERENCES = 100
 MAX_CHANGES = 25
+#: Of 200 versions each.
+MAX_PAGES = 10
+_LET_IN = frozenset({"approved", "deprecated", "yanked"})
 
 log = get_logger(__name__)
 
@@ -116,6 +120,7 @@ class Auditing:
         try:
             package = await self.registry.get_bytes(f"{path}/package", max_bytes=MAX_PACKAGE_BYTES)
             request = _as_published(request, await self.registry.get(path))
+            before = await self._fetch_before(request)
         except (NotFound, Unavailable):
             raise
         except HeimnetzError as error:
@@ -123,7 +128,30 @@ class Auditing:
         if hashlib.sha256(package).hexdigest() != request.sha256:
             raise AuditFailed("the package's bytes are not those that were submitted")
         today = datetime.now(UTC).date()
-        return await self.examiner.examine(package, self.policy, request, today)
+        return await self.examiner.examine(package, self.policy, request, today, before)
+
+    async def _fetch_before(self, request: Request) -> bytes:
+        """The package of the highest lower version that was let in; empty where there is none.
+
+        Raises: Unavailable and its siblings.
+        """
+        path = f"/v1/plugins/{request.plugin}/versions"
+        params: dict[str, str | int] = {"limit": 200}
+        is_lower = False
+        for _ in range(MAX_PAGES):
+            page = await self.registry.get(path, **params)
+            for item in page["items"]:
+                if is_lower and item["state"] in _LET_IN:
+                    # One that is deleted meanwhile is not the version before any more.
+                    with suppress(NotFound):
+                        return await self.registry.get_bytes(
+                            f"{path}/{item['version']}/package", max_bytes=MAX_PACKAGE_BYTES
+                        )
+                is_lower = is_lower or item["version"] == request.version
+            if page["next_cursor"] is None:
+                break
+            params["cursor"] = page["next_cursor"]
+        return b""
 
     async def _store(self, request: Request, answer: Answer) -> None:
         async with self.database.transaction() as connection:

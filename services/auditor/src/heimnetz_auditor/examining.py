@@ -59,10 +59,16 @@ class Examiner:
     command: tuple[str, ...] = (sys.executable, "-I", "-m", "heimnetz_auditor.worker")
 
     async def examine(
-        self, package: bytes, policy: OwnersPolicy, request: Request, today: date
+        self,
+        package: bytes,
+        policy: OwnersPolicy,
+        request: Request,
+        today: date,
+        before: bytes = b"",
     ) -> Answer:
-        """Raises: AuditFailed."""
+        """`before` is the package of the version before. Raises: AuditFailed."""
         header = {
+            "package_bytes": len(package),
             "memory_bytes": self.memory_bytes,
             "cpu_seconds": max(1, int(self.seconds)),
             "policy": dict(policy.document),
@@ -72,7 +78,7 @@ class Examiner:
             "is_signed": request.is_signed,
             "today": today.isoformat(),
         }
-        output = await self._run(orjson.dumps(header) + b"\n" + package)
+        output = await self._run(orjson.dumps(header) + b"\n" + package + before)
         said = _read(output)
         holds_until = _day(said.holds_until, today)
         if not said.has_no_network:

@@ -7,8 +7,8 @@ from enum import StrEnum
 
 #: The grade of a version that could not be looked at; no letter would be true.
 UNKNOWN_GRADE = "unknown"
-#: Ends the name of a format in which the owner's waivers are told.
-WITH_WAIVERS = "+waivers"
+#: Ends the name of a format in which the owner's waivers and the version before are told.
+WHOLE = "+whole"
 
 
 class Verdict(StrEnum):

@@ -6,7 +6,7 @@ from datetime import date, datetime
 import asyncpg
 
 from heimnetz_auditor.errors import AuditNotFound, FormatNotKept
-from heimnetz_auditor.model import WITH_WAIVERS, Answer, Audit, Request, Verdict
+from heimnetz_auditor.model import WHOLE, Answer, Audit, Request, Verdict
 from heimnetz_common.database import Connection
 
 
@@ -245,12 +245,14 @@ async def put_reports(connection: Connection, audit_id: int, reports: Mapping[st
 async def get_report(
     connection: Connection, plugin: str, version: str, name: str, *, is_static: bool = True
 ) -> str:
-    """The latest report of a version in one format; a static one knows nothing of waivers.
+    """The latest report of a version in one format.
+
+    A static one knows nothing of waivers and of the version before.
 
     Raises: AuditNotFound, FormatNotKept.
     """
-    # Kept only where waivers have a part in the report.
-    with_waivers = name + WITH_WAIVERS
+    # Kept only where it says something else.
+    whole = name + WHOLE
     row = await connection.fetchrow(
         """
         SELECT reports.body
@@ -267,8 +269,8 @@ async def get_report(
         """,
         plugin,
         version,
-        [name] if is_static else [name, with_waivers],
-        name if is_static else with_waivers,
+        [name] if is_static else [name, whole],
+        name if is_static else whole,
     )
     if row is None:
         raise AuditNotFound(plugin, version)

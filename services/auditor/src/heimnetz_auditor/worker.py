@@ -1,7 +1,7 @@
 """The process in which one package is audited: `python -I -m heimnetz_auditor.worker`.
 
-It reads a line of JSON (limits, policy) and the package from its input, and answers with one
-JSON document. Everything it may need is imported before it gives up its rights.
+It reads a line of JSON (limits, policy), the package and the version before from its input, and
+answers with one JSON document. Everything it may need is imported before it gives up its rights.
 """
 
 import json
@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from heimnetz_audit import Report, SourceTree, audit, reporters
+from heimnetz_audit import Memory, Report, SourceTree, audit, reporters
 from heimnetz_audit.model import Severity
 from heimnetz_audit.model.waivers import Standing
 from heimnetz_audit.verdict import Policy, decide
 from heimnetz_auditor.confining import confine, python_folders
-from heimnetz_auditor.model import WITH_WAIVERS
+from heimnetz_auditor.model import WHOLE
 from heimnetz_manifest import ManifestError, read_package
 
 
@@ -36,12 +36,18 @@ def main() -> None:
     sys.stdout.flush()
 
 
-def examine(package: bytes, header: Mapping[str, Any]) -> dict[str, Any]:
+def examine(packages: bytes, header: Mapping[str, Any]) -> dict[str, Any]:
     """Raises: ManifestError, MemoryError, RecursionError."""
-    files = read_package(package).files
-    report = audit(SourceTree.from_files(files))
+    size = header["package_bytes"]
+    tree = SourceTree.from_files(read_package(packages[:size]).files)
+    before = packages[size:]
+    memory = Memory()
+    report = whole = audit(tree, memory=memory)
+    if before:
+        older = SourceTree.from_files(read_package(before).files)
+        whole = audit(tree, memory=memory, before=older)
     verdict = decide(
-        report,
+        whole,
         Policy.from_mapping(header["policy"]),
         plugin=header["plugin"],
         version=header["version"],
@@ -49,25 +55,26 @@ def examine(package: bytes, header: Mapping[str, Any]) -> dict[str, Any]:
         is_signed=header["is_signed"],
         today=date.fromisoformat(header["today"]),
     )
-    return describe(report, verdict.standing) | {
+    return describe(report, whole, verdict.standing) | {
         "verdict": verdict.outcome,
         "reasons": [_plain(reason) for reason in verdict.reasons],
     }
 
 
-def describe(report: Report, standing: Standing) -> dict[str, Any]:
+def describe(report: Report, whole: Report, standing: Standing) -> dict[str, Any]:
     """What the service keeps of a report, its texts included.
 
-    Where waivers change a text, it is there twice: without and with them.
+    `whole` knows the version before. Where that or waivers change a text, it is there twice:
+    without and with them.
     """
     difference = report.difference
     severities = [finding.severity for finding in standing.open_findings]
     reports = {name: reporter.render(report) for name, reporter in reporters.ALL.items()}
-    if not standing.is_plain:
+    if whole is not report or not standing.is_plain:
         reports |= {
-            name + WITH_WAIVERS: text
+            name + WHOLE: text
             for name, reporter in reporters.ALL.items()
-            if (text := reporter.render(report, standing)) != reports[name]
+            if (text := reporter.render(whole, standing)) != reports[name]
         }
     last_days = [waiver.expires_on for waiver in standing.waivers if waiver is not None]
     return {

@@ -62,7 +62,7 @@ Package = Callable[[str, str], bytes]
 def package(tmp_path: Any) -> Package:
     def make(plugin: str, source: str) -> bytes:
         folder = tmp_path / plugin
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         (folder / "plugin.yaml").write_text(MANIFEST.format(plugin=plugin))
         (folder / "adder.py").write_text(source)
         (folder / "README.md").write_text("# A plugin\n")
@@ -80,6 +80,8 @@ class House:
         self.status = 200
         self.signature: dict[str, Any] | None = None
         self.installed: list[str] = []
+        #: Of lower versions, the highest first.
+        self.older: dict[str, tuple[str, bytes]] = {}
         self.registry = ServiceClient(
             "http://registry",
             audience="registry",
@@ -100,7 +102,12 @@ class House:
             return httpx.Response(self.status, json={"detail": "not now"})
         if request.url.path == "/v1/installations":
             return self._answer_installed(int(request.url.params.get("cursor", 0)))
-        _, _, _, plugin, _, version, *rest = request.url.path.split("/")
+        _, _, _, plugin, _, *rest = request.url.path.split("/")
+        if not rest:
+            return self._answer_versions()
+        version, *rest = rest
+        if version in self.older:
+            return httpx.Response(200, content=self.older[version][1])
         if plugin not in self.packages or version != "1.0.0":
             return httpx.Response(404, json={"detail": "no such version"})
         body = self.packages[plugin]
@@ -110,6 +117,12 @@ class House:
         return httpx.Response(
             200, json={"sha256": digest, "publisher": "anna", "signature": self.signature}
         )
+
+    def _answer_versions(self) -> httpx.Response:
+        versions = [("1.1.0", "approved"), ("1.0.0", "submitted")]
+        versions += [(version, state) for version, (state, _) in self.older.items()]
+        items = [{"version": version, "state": state} for version, state in versions]
+        return httpx.Response(200, json={"items": items, "next_cursor": None})
 
     def _answer_installed(self, start: int) -> httpx.Response:
         """Two a page."""

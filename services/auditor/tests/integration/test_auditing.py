@@ -416,3 +416,38 @@ async def test_a_policy_that_wants_signatures_looks_at_the_key_as_it_is_now(
 
     (event,) = await house.announced()
     assert event["data"]["verdict"] == verdict
+
+
+async def test_a_version_is_compared_with_the_one_before_that_was_let_in(
+    house: House, client: httpx.AsyncClient, package: Package, key_ring: KeyRing
+) -> None:
+    starts = HARMLESS + 'import subprocess\nsubprocess.run(["ls", "/"])\n'
+    house.older["0.9.1"] = ("rejected", package("adder", starts))
+    house.older["0.9.0"] = ("deprecated", package("adder", HARMLESS))
+    body = package("adder", starts)
+    await house.submit("adder", body)
+    await house.auditing.work()
+    route, headers = "/v1/audits/adder/1.0.0", key_ring.user("auditor", "viewer")
+
+    whole = (await client.get(route, headers=headers)).json()
+    static = await client.get(route, params={"static": "true"}, headers=headers)
+
+    assert {"kind": "processes", "what": "ls", "is_new": True} in whole["drift"]["changes"]
+    assert "version-drift" in {finding["rule"] for finding in whole["findings"]}
+    offline = audit(SourceTree.from_files(read_package(body).files))
+    assert static.text == reporters.json.render(offline)
+    [event] = await house.announced()
+    assert event["data"]["verdict"] == "review"
+    assert event["data"]["score"] == whole["score"] < offline.score
+
+
+async def test_a_version_before_that_is_damaged_leaves_the_audit_to_a_person(
+    house: House, package: Package
+) -> None:
+    house.older["0.9.0"] = ("approved", b"no package")
+    await house.submit("adder", package("adder", HARMLESS))
+
+    await house.auditing.work()
+
+    [event] = await house.announced()
+    assert event["data"]["verdict"] == "review"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from heimnetz_audit.model.drift import Drift
 from heimnetz_audit.model.findings import Finding, Severity, Unknown
 from heimnetz_audit.model.pinned import Pinned
 
@@ -59,7 +60,10 @@ class PermissionDifference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What the engine says about one tree; equal trees give equal reports."""
+    """What the engine says about one tree; equal trees give equal reports.
+
+    `drift` is None where there was no version before to compare with.
+    """
 
     findings: tuple[Finding, ...]
     unknowns: tuple[Unknown, ...]
@@ -72,6 +76,7 @@ class Report:
     files: int
     lines: int
     pinned: Pinned = field(default_factory=Pinned)
+    drift: Drift | None = None
 
     def count(self, severity: Severity) -> int:
         return sum(finding.severity is severity for finding in self.findings)

@@ -31,7 +31,7 @@ def document(report: Report) -> dict[str, Any]:
         "difference": None
         if difference is None
         else {"undeclared": list(difference.undeclared), "unused": list(difference.unused)},
-    }
+    } | ({} if report.drift is None else {"drift": asdict(report.drift)})
 
 
 def _deductions(deductions: Iterable[Deduction]) -> list[dict[str, Any]]:

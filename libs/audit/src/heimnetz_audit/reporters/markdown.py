@@ -2,7 +2,7 @@
 
 from heimnetz_audit.model import Finding, Report
 from heimnetz_audit.model.waivers import Standing, Waiver
-from heimnetz_audit.reporters.wording import expired, fenced, markdown, summary, waived
+from heimnetz_audit.reporters.wording import drifted, expired, fenced, markdown, summary, waived
 
 
 def render(report: Report, standing: Standing | None = None) -> str:
@@ -27,6 +27,10 @@ def render(report: Report, standing: Standing | None = None) -> str:
         lines += ["## Waivers that have ended", ""]
         lines += [f"- {markdown(expired(each))}" for each in standing.expired]
         lines.append("")
+    if report.drift is not None:
+        first, *changes = drifted(report.drift)
+        lines += ["## What changed", "", markdown(first), "", "```text"]
+        lines += [*(fenced(change) for change in changes), "```", ""]
     lines += _permissions(report)
     if report.unknowns:
         lines += ["## Not looked at", ""]

@@ -2,7 +2,7 @@
 
 from heimnetz_audit.model import Finding, Report
 from heimnetz_audit.model.waivers import Standing, Waiver
-from heimnetz_audit.reporters.wording import expired, plain, summary, waived
+from heimnetz_audit.reporters.wording import drifted, expired, plain, summary, waived
 
 
 def render(report: Report, standing: Standing | None = None) -> str:
@@ -14,6 +14,9 @@ def render(report: Report, standing: Standing | None = None) -> str:
         lines.append("Waivers that have ended:")
         lines.extend(f"  {plain(expired(each))}" for each in standing.expired)
         lines.append("")
+    if report.drift is not None:
+        first, *changes = drifted(report.drift)
+        lines += [plain(first), *(f"  {plain(change)}" for change in changes), ""]
     if report.findings:
         lines += ["Each rule is explained by `heimnetz explain RULE`.", ""]
     if report.unknowns:

@@ -1,6 +1,7 @@
 """Sentences that several reporters say, and the escaping of text that a package brings."""
 
 from heimnetz_audit.model import Report, Severity
+from heimnetz_audit.model.drift import Drift
 from heimnetz_audit.model.waivers import Expired, Standing, Waiver
 
 _OPENINGS = {
@@ -41,6 +42,17 @@ def expired(each: Expired) -> str:
         f"{waiver.rule} in {waiver.plugin} {waiver.version}, files {waiver.files}: ended after "
         f"{waiver.expires_on}, would have covered {each.findings} {noun} ({waiver.reason})"
     )
+
+
+def drifted(drift: Drift) -> list[str]:
+    """A line a change, as the package wrote it; the first one says since when."""
+    lines = [f"New, and gone, since {drift.since or 'the version before'}:"]
+    lines += [f"{'+' if c.is_new else '-'} {c.kind}: {c.what}" for c in drift.changes]
+    if not drift.changes:
+        lines.append("nothing")
+    if drift.left_out:
+        lines.append(f"and {drift.left_out} more")
+    return lines
 
 
 def plain(text: str) -> str:

@@ -38,6 +38,10 @@ def audit_path(
         typer.Option("--source-only", help="Look at code alone: no manifest, no lock file."),
     ] = False,
     form: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TEXT,
+    since: Annotated[
+        Path | None,
+        typer.Option(exists=True, help="The version before: tell what changed since then."),
+    ] = None,
     fail_on: Annotated[
         Severity | None, typer.Option(help="End with 1 when a finding is at least so severe.")
     ] = None,
@@ -50,7 +54,11 @@ def audit_path(
     from heimnetz_audit import Severity as Level
     from heimnetz_audit import audit, exit_code, reporters
 
-    report = audit(_tree(path, is_source_only=is_source_only), source_only=is_source_only)
+    report = audit(
+        _tree(path, is_source_only=is_source_only),
+        source_only=is_source_only,
+        before=_tree(since, is_source_only=is_source_only) if since is not None else None,
+    )
     show_report(reporters.ALL[form.value].render(report))
     raise typer.Exit(exit_code(report, Level.parse(fail_on.value) if fail_on else None))
 
@@ -101,6 +109,7 @@ def add_to(app: typer.Typer) -> None:
             "heimnetz audit plugins/energy-report --fail-on medium",
             "heimnetz audit script.py --source-only --format jsonl",
             "heimnetz audit plugins/energy-report --format cyclonedx",
+            "heimnetz audit pump-1.1.0.tar.gz --since pump-1.0.0.tar.gz",
         ),
     )(audit_path)
     app.command(epilog=example("heimnetz explain command-injection"))(explain)

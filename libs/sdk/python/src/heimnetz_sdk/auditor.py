@@ -30,7 +30,7 @@ class Auditor:
     ) -> str:
         """The latest report, as it is kept; `form` is json, sarif, markdown, text or cyclonedx.
 
-        A static one leaves the owner's waivers out: it is what `heimnetz audit` says offline.
+        A static one leaves waivers and the version before out, as `heimnetz audit` does offline.
         """
         path = f"{BASE}/audits/{quote(plugin, safe='')}/{quote(version, safe='')}"
         query = {"format": form} | ({"static": "true"} if is_static else {})

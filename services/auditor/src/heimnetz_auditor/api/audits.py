@@ -65,7 +65,7 @@ def routes(database: Database, registry: ServiceClient) -> APIRouter:
         version: Version,
         form: Annotated[ReportFormat, Query(alias="format")] = ReportFormat.JSON,
         is_static: Annotated[
-            bool, Query(alias="static", description="Leave the owner's waivers out")
+            bool, Query(alias="static", description="Leave waivers and the version before out")
         ] = False,
     ) -> Response:
         """The latest report, or the list of what is in the package, as the engine wrote it."""

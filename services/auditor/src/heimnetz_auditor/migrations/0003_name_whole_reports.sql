@@ -1,0 +1,1 @@
+UPDATE reports SET format = replace(format, '+waivers', '+whole');
