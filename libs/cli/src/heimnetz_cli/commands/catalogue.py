@@ -210,7 +210,8 @@ def report(
         ReportFormat, typer.Option("--format", help="How to print it.")
     ] = ReportFormat.TEXT,
     is_static: Annotated[
-        bool, typer.Option("--static", help="Leave waivers and the version before out, as `audit` does.")
+        bool,
+        typer.Option("--static", help="Leave out waivers and the version before, as `audit` does."),
     ] = False,
 ) -> None:
     """Print the latest audit report of a version."""
