@@ -19,6 +19,7 @@ from heimnetz_common.sealing import Sealer
 from heimnetz_common.service import Service
 from heimnetz_common.web import create_app, keep_renewed
 from heimnetz_sandbox import metrics, projecting, runtimes
+from heimnetz_sandbox.api import drafts as drafts_api
 from heimnetz_sandbox.api import runs as runs_api
 from heimnetz_sandbox.api import services as services_api
 from heimnetz_sandbox.api import trials as trials_api
@@ -27,6 +28,7 @@ from heimnetz_sandbox.broker.indexes import Index, read_index
 from heimnetz_sandbox.chambers import Place
 from heimnetz_sandbox.consumers import subscriptions
 from heimnetz_sandbox.dispatching import Dispatcher
+from heimnetz_sandbox.drafting import Drafts
 from heimnetz_sandbox.engine import Engine
 from heimnetz_sandbox.errors import EngineDown
 from heimnetz_sandbox.folders import Folders
@@ -107,6 +109,7 @@ class Sandbox:
         self._registry = self._service.client("registry", settings.registry_url)
         self._dispatcher: Dispatcher | None = None
         self._trials: Trials | None = None
+        self._drafts: Drafts | None = None
         self._keeper: Keeper | None = None
         self._queue = Queue(
             self._database,
@@ -133,6 +136,7 @@ class Sandbox:
             [
                 runs_api.routes(self._database, self._queue, self._watch, cancelling),
                 trials_api.routes(self._database, lambda: self._trials),
+                drafts_api.routes(lambda: self._drafts),
                 services_api.routes(self._database, cancelling),
             ],
             title="Heimnetz sandbox",
@@ -175,8 +179,10 @@ class Sandbox:
         self._folders.prepare()
         while True:
             try:
-                async with self._database.connection() as connection:
+                async with self._database.transaction() as connection:
                     stack = await installations.get_stack(connection)
+                    # Before the reaper first looks, or what we have just begun were an orphan.
+                    await installations.show_life(connection, self._instance)
                 break
             except Unavailable:
                 await asyncio.sleep(1)
@@ -203,6 +209,7 @@ class Sandbox:
             finished=self._watch.finished,
         )
         self._trials = Trials(self._database, self._registry, preparer, place)
+        self._drafts = Drafts(preparer, place)
         reaper = Reaper(
             self._database,
             self._engine,

@@ -74,14 +74,18 @@ def new_name(instance: str) -> str:
 
 
 class TrialEars(Protocol):
-    """What hears of everything that a version does that nobody has approved yet."""
+    """What hears of everything that code does that is not installed.
+
+    Without a sink its connections are real, as far as it has grants.
+    """
 
     @property
     def own(self) -> Mapping[str, Answering]: ...
 
     def saw(self, touch: Touch) -> None: ...
 
-    def heard(self, target: str, data: bytes) -> None: ...
+    @property
+    def sink(self) -> Callable[[str, bytes], None] | None: ...
 
 
 class Chamber:
@@ -174,12 +178,12 @@ class Chamber:
         if self._trial is not None:
             self._broker = Broker(
                 plugin,
-                Rules(grants.network),
+                Rules(grants.network, read_near()),
                 say=self._note,
                 tell=self._observe,
                 own=self._trial.own,
-                sink=self._trial.heard,
-                caps=TRIAL_CAPS,
+                sink=self._trial.sink,
+                caps=None if self._trial.sink is None else TRIAL_CAPS,
                 tls=self._place.tls,
             )
             await self._broker.open(path)

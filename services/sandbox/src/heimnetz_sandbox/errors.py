@@ -74,6 +74,11 @@ class InvalidFile(InvalidInput):
     title = "A file cannot be given to a run"
 
 
+class InvalidDraft(InvalidInput):
+    kind = "invalid-draft"
+    title = "The working copy cannot be run"
+
+
 class CannotPrepare(HeimnetzError):
     """The installation can never run as it is; trying again changes nothing."""
 

@@ -86,6 +86,9 @@ class Folders:
             path.chmod(0o644)
         self._publish(temporary, self.code(sha256), is_replaced=True)
 
+    def remove_code(self, sha256: str) -> None:
+        shutil.rmtree(self.code(sha256), ignore_errors=True)
+
     def store_dependencies(self, key: str, source: Path) -> None:
         # What the builder wrote has its umask, and goes where everybody may read.
         self._publish(source, self.dependencies(key), is_replaced=False)

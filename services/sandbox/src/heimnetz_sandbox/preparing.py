@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import secrets
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -22,12 +23,19 @@ from heimnetz_sandbox.broker.serving import Attempt, Broker, Caps
 from heimnetz_sandbox.engine import Engine
 from heimnetz_sandbox.errors import CannotPrepare, EngineDown
 from heimnetz_sandbox.folders import Folders
-from heimnetz_sandbox.model import PLUGIN_UIDS, Health, Installation, Limits, Program
+from heimnetz_sandbox.model import (
+    MAX_PACKAGE_BYTES,
+    PLUGIN_UIDS,
+    Health,
+    Installation,
+    Limits,
+    Program,
+)
 from heimnetz_sandbox.store import installations
 
-MAX_PACKAGE_BYTES = 20 * 1024 * 1024
-# The broker's metrics have it where a plugin's name stands, which has no parentheses.
+# The broker's metrics have these where a plugin's name stands, which has no parentheses.
 BUILDER = "(builder)"
+DRAFT = "(draft)"
 # For an index without TLS each file is a connection, and the pages of an index are fetched as well.
 BUILD_CAPS = Caps(attempts=10_000, byte_count=1 << 30)
 _BUILD_POLL_SECONDS = 0.5
@@ -94,14 +102,39 @@ class Preparer:
         """
         installation = Installation(plugin, version, sha256, PLUGIN_UIDS - 1, triggers={})
         package = await self._fetch(installation)
-        lock = await self._store(package)
+        await self._store(package)
         grants = Grants.all_of(package.manifest.permissions)
-        ready = replace(installation, program=_program(package, lock), grants=grants)
+        return await self._complete(replace(installation, grants=grants), package), package
+
+    async def prepare_draft(self, package: Package, grants: Grants) -> Installation:
+        """Of a working copy, in a folder of its own that `forget_draft` takes away.
+
+        Its name is no plugin's, so that nothing counts as an installed one's.
+
+        Raises: CannotPrepare, EngineDown.
+        """
+        version, folder = str(package.manifest.version), secrets.token_hex(32)
+        installation = Installation(
+            DRAFT, version, folder, PLUGIN_UIDS - 1, triggers={}, grants=grants
+        )
+        try:
+            await asyncio.to_thread(self._folders.store_code, folder, package.files)
+            return await self._complete(installation, package)
+        except BaseException:
+            await self.forget_draft(installation)
+            raise
+
+    async def forget_draft(self, installation: Installation) -> None:
+        await asyncio.to_thread(self._folders.remove_code, installation.sha256)
+
+    async def _complete(self, installation: Installation, package: Package) -> Installation:
+        """With its program, and dependencies that are there."""
+        ready = replace(installation, program=_program(package, _lock(package)))
         assert ready.program is not None
         key = ready.program.dependencies
         if key is not None and not self._folders.has_dependencies(key):
             await self._build(ready, package)
-        return ready, package
+        return ready
 
     async def _keep(self, installation: Installation) -> None:
         async with self._database.transaction() as connection:

@@ -95,7 +95,7 @@ class Reaper:
             for one in found
             if one.labels.get(RUN_LABEL) in live
             or (
-                one.labels.get(KIND_LABEL) in ("build", "warm", "trial")
+                one.labels.get(KIND_LABEL) in ("build", "warm", "trial", "draft")
                 and one.labels.get(INSTANCE_LABEL) not in silent
             )
         }

@@ -67,9 +67,9 @@ class Ears:
         self._maskers = {name: Masker([value]) for name, value in canaries.items()}
         self._whole = Masker(canaries.values())
         self.own: Mapping[str, Answering] = {
-            "storage": _Memory(is_declared=declared.storage_bytes > 0),
-            "events": _Nowhere(self, partial(announcing.touch, allowed=declared.publish), 204),
-            "plugins": _Nowhere(self, partial(calling.touch, allowed=declared.call), 503),
+            "storage": Memory(STORAGE_BYTES, is_granted=declared.storage_bytes > 0),
+            "events": Nowhere(self.search, partial(announcing.touch, allowed=declared.publish)),
+            "plugins": Nowhere(self.search, partial(calling.touch, allowed=declared.call)),
         }
 
     def saw(self, touch: Touch) -> None:
@@ -77,6 +77,10 @@ class Ears:
         if len(self.touches) < MAX_TOUCHES:
             target = visible(self._whole.mask(touch.target))[:MAX_TARGET_CHARACTERS]
             self.touches[replace(touch, target=target)] = None
+
+    @property
+    def sink(self) -> Callable[[str, bytes], None]:
+        return self.heard
 
     def heard(self, target: str, data: bytes) -> None:
         self.search(f"sent to {target}", data.decode("latin-1"))
@@ -88,15 +92,16 @@ class Ears:
                 self.leaks[name, visible(self._whole.mask(where))] = None
 
 
-class _Memory:
+class Memory:
     """A storage that ends with the trial."""
 
-    def __init__(self, *, is_declared: bool) -> None:
+    def __init__(self, quota_bytes: int, *, is_granted: bool) -> None:
+        self._quota = quota_bytes
         self._values: dict[str, bytes] = {}
-        self._is_declared = is_declared
+        self._is_granted = is_granted
 
     def touch(self, method: str, target: str) -> Touch:  # noqa: ARG002
-        return storing.touch(method, is_granted=self._is_declared)
+        return storing.touch(method, is_granted=self._is_granted)
 
     async def answer(self, method: str, target: str, body: bytes) -> Answer:
         key = target.removeprefix("/storage")
@@ -117,22 +122,23 @@ class _Memory:
 
     def _has_room(self, body: bytes) -> bool:
         taken = sum(len(value) for value in self._values.values())
-        return len(self._values) < STORAGE_KEYS and taken + len(body) <= STORAGE_BYTES
+        return len(self._values) < STORAGE_KEYS and taken + len(body) <= self._quota
 
 
-class _Nowhere:
-    def __init__(self, ears: Ears, look: Callable[[str], Touch], status: int) -> None:
-        self._ears = ears
+class Nowhere:
+    """Events and calls of other plugins: `search` is told of them, and nobody else."""
+
+    def __init__(self, search: Callable[[str, str], None], look: Callable[[str], Touch]) -> None:
+        self._search = search
         self._look = look
-        self._status = status
 
     def touch(self, method: str, target: str) -> Touch:  # noqa: ARG002
         return self._look(target)
 
     async def answer(self, method: str, target: str, body: bytes) -> Answer:
         touch = self.touch(method, target)
-        self._ears.search(f"{touch.kind} {touch.target}", body.decode("latin-1"))
-        return Answer(self._status, b"a trial calls nobody" if touch.kind == "call" else b"")
+        self._search(f"{touch.kind} {touch.target}", body.decode("latin-1"))
+        return Answer(503, b"nobody is called here") if touch.kind == "call" else Answer(204)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +239,7 @@ class Trials:
         program = replace(installation.program, limits=replace(limits, wall_seconds=wall))
         files = [InputFile(name.rpartition("/")[2], package.files[name]) for name in example.files]
         task = Task(
-            run=_run(installation),
+            run=make_run(installation, "trial"),
             installation=installation,
             program=program,
             given=give(program, configuration, installation.grants),
@@ -277,14 +283,15 @@ def _texts(evidence: Evidence) -> list[tuple[str, str]]:
     return [(f"file {one.name}", one.data.decode("latin-1")) for one in evidence.files]
 
 
-def _run(installation: Installation) -> Run:
+def make_run(installation: Installation, trigger: str) -> Run:
+    """One that is under way and kept nowhere."""
     now = datetime.now(UTC)
     return Run(
         id=new_run_id(now),
         plugin=installation.plugin,
         version=installation.version,
         sha256=installation.sha256,
-        trigger="trial",
+        trigger=trigger,
         state=State.RUNNING,
         outcome=None,
         reason=None,

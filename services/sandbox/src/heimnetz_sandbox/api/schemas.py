@@ -137,3 +137,49 @@ class TrialView(BaseModel):
     examples: list[ExampleTried]
     touched: list[Touched]
     leaked: list[Leaked]
+
+
+class DraftRequest(StrictBody):
+    """One of the manifest's examples, with another input or more configuration if given."""
+
+    example: str | None = Field(default=None, max_length=63)
+    input: dict[str, Any] | None = None
+    configuration: dict[str, Any] = Field(default_factory=dict)
+
+
+class Reached(BaseModel):
+    kind: str
+    target: str
+    is_granted: bool
+
+
+class DraftFile(BaseModel):
+    name: str
+    size_bytes: int
+
+
+class DraftLine(BaseModel):
+    """`stream` is stdout, stderr, log (the plugin's own) or sandbox."""
+
+    at: datetime
+    stream: str
+    text: str
+
+
+class DraftView(BaseModel):
+    """`made_up_secrets`: those that nobody gave, by JSON Pointer, and that were made up."""
+
+    plugin: str
+    version: str
+    example: str | None
+    has_grants: bool
+    made_up_secrets: list[str]
+    outcome: str
+    reason: str | None
+    result: Any = None
+    duration_seconds: float
+    peak_memory_bytes: int | None
+    cpu_seconds: float | None
+    files: list[DraftFile]
+    log: list[DraftLine]
+    reached: list[Reached]
