@@ -77,6 +77,22 @@ def suggest(
     return result
 
 
+def suggest_more(permissions: "Permissions", refused: Iterable[Observation]) -> Suggestion:
+    """What the manifest does not ask for yet, and would need for what was refused."""
+    result = Suggestion(declared=dict(permissions.asked()))
+    for key in result.declared:
+        result.need(key, DECLARED)
+    for one in refused:
+        if one.kind == "connect" and not _is_covered(result, one.target):
+            _add_destination(result, one.target, SEEN)
+        elif one.kind in {"publish", "call"}:
+            _add_name(result, f"{one.kind}:{one.target}", SEEN)
+        elif one.kind == "storage" and permissions.storage is None:
+            result.need(f"storage:{_USUAL_STORAGE_BYTES}", SEEN)
+    added = {key: result.needs[key] for key in result.added}
+    return Suggestion(declared={}, needs=added, questions=result.questions)
+
+
 def _add_network(result: Suggestion, inferred: list[str], seen: list[Observation]) -> None:
     declared = [key.partition(":")[2] for key in result.declared if key.startswith("network:")]
     for target in inferred:

@@ -31,7 +31,7 @@ def pack(directory: Path) -> bytes:
     Raises: PackageError, InvalidManifest, as reading it would.
     """
     data = pack_files(
-        {path: (directory / path).read_bytes() for path in sorted(_wanted(directory))}
+        {path: (directory / path).read_bytes() for path in sorted(list_files(directory))}
     )
     read_package(data)
     return data
@@ -54,7 +54,8 @@ def pack_files(files: Mapping[str, bytes]) -> bytes:
     return _gzip(tar.getvalue())
 
 
-def _wanted(directory: Path) -> Iterator[str]:
+def list_files(directory: Path) -> Iterator[str]:
+    """Paths of what goes into the package. Raises: PackageError."""
     for entry in sorted(directory.iterdir()):
         name = entry.name
         if name.startswith(".") or name in _LEFT_OUT or name.endswith(_LEFT_OUT_ENDINGS):
@@ -66,7 +67,7 @@ def _wanted(directory: Path) -> Iterator[str]:
                 entry / "pyvenv.cfg"
             ).is_file():  # a virtual environment, whatever its name; PEP 405
                 continue
-            yield from (f"{name}/{below}" for below in _wanted(entry))
+            yield from (f"{name}/{below}" for below in list_files(entry))
         elif entry.is_file():
             yield name
         else:

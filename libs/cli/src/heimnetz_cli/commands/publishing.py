@@ -48,7 +48,7 @@ def publish(
     if name is not None:
         package, plugin = path, name
     else:
-        package, checked = _package(path)
+        package, checked = read_package_of(path)
         plugin = str(checked.manifest.name)
     envelope = None if is_unsigned else _envelope(path, checked)
     with open_client() as client:
@@ -88,7 +88,7 @@ def _envelope(path: Path, checked: "Package | None") -> bytes | None:
     return sign(keyring.get(), subject)
 
 
-def _package(path: Path) -> tuple[bytes | Path, "Package"]:
+def read_package_of(path: Path) -> tuple[bytes | Path, "Package"]:
     from heimnetz_manifest import ManifestError, inspect_package, pack
 
     try:

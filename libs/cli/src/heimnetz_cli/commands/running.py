@@ -57,7 +57,7 @@ def run(
 
     The result goes to standard output, everything about the run to standard error.
     """
-    document = _input(given)
+    document = input_of(given)
     _refuse_twins(files or [])
     with open_client() as client:
         with progress(f"asking for a run of {plugin}"):
@@ -81,7 +81,7 @@ def run(
         raise typer.Exit(Exit.BAD_OUTCOME)
 
 
-def _input(given: str) -> Mapping[str, Any]:
+def input_of(given: str) -> Mapping[str, Any]:
     source = "--input"
     if given == "-":
         given, source = sys.stdin.read(), "stdin"

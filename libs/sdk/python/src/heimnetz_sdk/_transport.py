@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -102,7 +103,7 @@ class Transport:
         document: object = None,
         content: Callable[[], Iterable[bytes]] | None = None,
         form: Mapping[str, str] | None = None,
-        uploads: Sequence[tuple[str, Path]] = (),
+        uploads: Sequence[tuple[str, Path | bytes]] = (),
         headers: Mapping[str, str] | None = None,
         is_idempotent: bool | None = None,
         timeout_seconds: float | None = None,
@@ -123,9 +124,7 @@ class Transport:
                     document=document,
                     content=content,
                     form=form,
-                    uploads=[
-                        (name, stack.enter_context(file.open("rb"))) for name, file in uploads
-                    ],
+                    uploads=[(name, stack.enter_context(_opened(file))) for name, file in uploads],
                     headers=headers,
                     timeout_seconds=timeout_seconds,
                 )
@@ -254,6 +253,10 @@ class Stream:
             yield from self._response.iter_lines()
         except httpx.TransportError as error:
             raise Unavailable("the connection broke in the middle of the answer") from error
+
+
+def _opened(file: Path | bytes) -> BinaryIO:
+    return BytesIO(file) if isinstance(file, bytes) else file.open("rb")
 
 
 def read_chunks(file: Path) -> Callable[[], Iterator[bytes]]:

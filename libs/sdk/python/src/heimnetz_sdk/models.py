@@ -168,6 +168,26 @@ class Trial(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Draft(Model):
+    """One run of a working copy; `reached` has what it reached for, granted or not."""
+
+    plugin: str
+    version: str
+    outcome: str
+    example: str | None = None
+    has_grants: bool = False
+    made_up_secrets: tuple[str, ...] = ()
+    reason: str | None = None
+    result: Any = None
+    duration_seconds: float = 0.0
+    peak_memory_bytes: int | None = None
+    cpu_seconds: float | None = None
+    files: tuple[Document, ...] = ()
+    log: tuple[Document, ...] = ()
+    reached: tuple[Document, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Behaviour(Model):
     items: tuple[Document, ...] = ()
 

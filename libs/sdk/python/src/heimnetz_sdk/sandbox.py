@@ -8,10 +8,12 @@ from typing import Any
 from urllib.parse import quote
 
 from heimnetz_sdk._transport import Stream, Transport
-from heimnetz_sdk.models import Behaviour, Page, Run, Services, Trial, decode, decode_page
+from heimnetz_sdk.models import Behaviour, Draft, Page, Run, Services, Trial, decode, decode_page
 
 BASE = "/api/sandbox/v1"
 TRIAL_SECONDS = 300.0
+# Five minutes of a run, and dependencies that are fetched first.
+DRAFT_SECONDS = 600.0
 
 
 class Sandbox:
@@ -27,6 +29,33 @@ class Sandbox:
             timeout_seconds=TRIAL_SECONDS,
         )
         return decode(Trial, answer.json())
+
+    def run_draft(
+        self,
+        package: bytes,
+        *,
+        example: str | None = None,
+        input: Mapping[str, Any] | None = None,  # noqa: A002 - the API's word
+        configuration: Mapping[str, Any] | None = None,
+    ) -> Draft:
+        """Run a working copy once, with the caps of its manifest; nothing of it is kept.
+
+        `example` is one of the manifest's, `input` takes the place of the example's.
+        Raises: InvalidInput, TooLarge, TooMany, when another draft is under way.
+        """
+        document = {
+            "example": example,
+            "input": None if input is None else dict(input),
+            "configuration": dict(configuration or {}),
+        }
+        answer = self._transport.request(
+            "POST",
+            f"{BASE}/drafts",
+            form={"draft": json.dumps(document)},
+            uploads=[("package.tar.gz", package)],
+            timeout_seconds=DRAFT_SECONDS,
+        )
+        return decode(Draft, answer.json())
 
     def get_trial(self, plugin: str, version: str) -> Trial:
         """The last one of this version."""
