@@ -124,6 +124,7 @@ class Sandbox:
         service = self._service
         service.subscribe(*subscriptions(self._wake_preparer.set))
         service.checks["engine"] = self._check_engine
+        service.checks["start"] = self._check_start
         service.background += [
             self._work,
             Scheduler(self._database, self._queue).run,
@@ -278,6 +279,11 @@ class Sandbox:
         except HeimnetzError:
             return False
         return True
+
+    async def _check_start(self) -> None:
+        """Raises: Unavailable."""
+        if self._drafts is None:
+            raise Unavailable("the sandbox is starting")
 
     async def _check_engine(self) -> None:
         """Raises: EngineDown."""

@@ -48,7 +48,6 @@ def stand(place: Path, postgres_url: str, key_ring: KeyRing) -> Iterator[Stand]:
     # The only servers that a test has are on this machine, which is near.
     far = "from heimnetz_sandbox import chambers; chambers.read_near = lambda: ()"
     with standing(place, postgres_url, key_ring, far) as stand:
-        eventually_sync(lambda: stand.call("POST", "/v1/drafts").status_code != 503)
         yield stand
 
 
