@@ -21,7 +21,7 @@ from heimnetz_audit.reading import is_python
 from heimnetz_audit.scripting import examine_scripts
 
 #: Changes when the same package may get another report than before.
-ENGINE_VERSION: Final = "1.3.0"
+ENGINE_VERSION: Final = "1.4.0"
 
 
 def audit(
@@ -69,7 +69,13 @@ def _audit(
     python = tuple(name for name in names if _is_python(tree, name))
     outcomes = _examine(tree, python, memory, processes)
     pinned = pinning.read(tree)
-    package = Package(tree=tree, python_files=python, pinned=pinned)
+    needs = {
+        module: (name, line)
+        for name, outcome in zip(reversed(python), reversed(outcomes), strict=True)
+        for module, line in outcome.needs
+        if not _is_of_tests(name)
+    }
+    package = Package(tree=tree, python_files=python, pinned=pinned, needs=needs)
     desk = Desk()
     desk.ask_package(package, source_only=source_only)
     scripts = examine_scripts(tree, desk.add)
@@ -139,6 +145,11 @@ def _prepare(tree: SourceTree, python: tuple[str, ...]) -> None:
 
 def _examine_block(names: Iterable[str]) -> list[Outcome]:
     return [_PREPARED[0].examine(name) for name in names]
+
+
+def _is_of_tests(name: str) -> bool:
+    *folders, file = name.split("/")
+    return bool({"tests", "test"} & set(folders)) or file.startswith(("test_", "conftest."))
 
 
 def _is_python(tree: SourceTree, name: str) -> bool:

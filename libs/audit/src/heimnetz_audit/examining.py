@@ -44,6 +44,7 @@ class Outcome:
     unknowns: list[Unknown] = field(default_factory=list)
     reach: inferring.Reach = field(default_factory=inferring.Reach)
     imports: tuple[str, ...] = ()
+    needs: tuple[tuple[str, int], ...] = ()
     lines: int = 0
 
 
@@ -158,6 +159,7 @@ class Examiner:
             unknowns=[*self._walk.unknowns, *self._desk.unknowns],
             reach=self._desk.reach,
             imports=self._sources.imports_of(module),
+            needs=self._sources.needs_of(module),
             lines=len(module.lines),
         )
 

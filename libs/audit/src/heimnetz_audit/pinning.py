@@ -18,6 +18,8 @@ from heimnetz_audit.model.pinned import Dependency, LockState, Pinned
 MANIFEST: Final = "plugin.yaml"
 #: Where a lock is looked for when no manifest names one.
 USUAL_LOCK: Final = "requirements.lock"
+#: What the author asks for, where tools that make locks expect it.
+USUAL_WISHES: Final = "requirements.in"
 #: As the sandbox, which installs from it.
 LOCK_BYTES: Final = 256 * 1024
 MANIFEST_BYTES: Final = 256 * 1024
@@ -41,18 +43,19 @@ def read(tree: SourceTree) -> Pinned:
         name=said.get(("name",), ""),
         version=said.get(("version",), ""),
         licence=said.get(("licence",), ""),
+        wanted=_read_wanted(tree) if has_manifest else (),
     )
     if not lock:
         # A manifest that cannot be read says nothing, not that there is no lock.
         return replace(own, state="none" if own.name else "missing")
     if lock not in tree.files:
-        return replace(own, state="damaged" if has_manifest else "missing")
+        return replace(own, lock=lock, state="damaged" if has_manifest else "missing")
     content = tree.files[lock]
     if len(content) > LOCK_BYTES:
         return replace(own, lock=lock, state="damaged")
-    found, is_whole = _read_lock(content.decode("utf-8", "replace"))
-    state: LockState = "whole" if is_whole else "damaged"
-    return replace(own, lock=lock, state=state, dependencies=tuple(found))
+    found, loose = _read_lock(content.decode("utf-8", "replace"))
+    state: LockState = "damaged" if loose else "whole"
+    return replace(own, lock=lock, state=state, dependencies=tuple(found), loose=tuple(loose))
 
 
 def normalised(name: str) -> str:
@@ -97,13 +100,32 @@ def _scalars(content: bytes) -> Iterator[tuple[tuple[str, ...], str]]:
             keys[-1] = None
 
 
-def _read_lock(text: str) -> tuple[list[Dependency], bool]:
-    """The dependencies, sorted, and whether every line was one."""
+def _read_wanted(tree: SourceTree) -> tuple[tuple[str, int, str], ...]:
+    """What stands in the file of which locks are made, but for what only some systems need."""
+    content = tree.files.get(USUAL_WISHES, b"")
+    if len(content) > LOCK_BYTES:
+        return ()
+    lines = enumerate(content.decode("utf-8", "replace").splitlines(), 1)
+    return tuple(
+        (USUAL_WISHES, number, name)
+        for number, line in lines
+        if ";" not in line and (name := _named(line))
+    )
+
+
+def _named(line: str) -> str:
+    """The normalised name that a line begins with; empty where it begins otherwise."""
+    matched = _NAME.match(line.strip())
+    return normalised(matched[0].partition("[")[0]) if matched is not None else ""
+
+
+def _read_lock(text: str) -> tuple[list[Dependency], list[tuple[int, str]]]:
+    """The dependencies, sorted, and the lines that are none, with their names."""
     lines: dict[tuple[str, str], int] = {}
     hashes: dict[tuple[str, str], set[str]] = defaultdict(set)
     askers: dict[tuple[str, str], set[str]] = defaultdict(set)
     current: tuple[str, str] | None = None
-    is_whole = True
+    loose: list[tuple[int, str]] = []
     for number, line in _statements(text):
         stripped = line.strip()
         if stripped.startswith("#"):
@@ -112,7 +134,7 @@ def _read_lock(text: str) -> tuple[list[Dependency], bool]:
         elif stripped:
             current, digests = _requirement(stripped)
             if current is None:
-                is_whole = False
+                loose.append((number, _named(stripped[:_TEXT_CHARACTERS])))
                 continue
             lines.setdefault(current, number)
             hashes[current].update(digests)
@@ -126,7 +148,7 @@ def _read_lock(text: str) -> tuple[list[Dependency], bool]:
         )
         for (name, version), line in sorted(lines.items())
     ]
-    return found, is_whole
+    return found, loose
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:

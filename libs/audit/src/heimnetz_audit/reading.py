@@ -3,6 +3,7 @@
 import ast
 import io
 import re
+import sys
 import tokenize
 import warnings
 from collections import OrderedDict
@@ -28,6 +29,14 @@ _PYTHON_TWO: Final = re.compile(
     r"^\s*print\s+[\"'\w]|^\s*exec\s+[\"'\w]|except\s+[\w.]+\s*,\s*\w+\s*:|^\s*raise\s+\w+\s*,",
     re.MULTILINE,
 )
+
+
+#: Whatever Python runs the audit: what a version has, or had, is no dependency.
+_STANDARD: Final = sys.stdlib_module_names | {
+    *"asynchat asyncore cgi cgitb compression crypt distutils imp imghdr lib2to3 mailcap".split(),
+    *"nntplib pipes smtpd sndhdr spwd sunau telnetlib tomllib uu xdrlib aifc audioop chunk".split(),
+    *"annotationlib heimnetz_sdk".split(),
+}
 
 
 class Unreadable(Exception):
@@ -155,6 +164,7 @@ class Sources:
         self._failed: dict[str, Unknown] = {}
         self._by_dotted: dict[str, str] = {}
         self._by_tail: dict[str, str] = {}
+        self._roots: set[str] = set()
         #: What has to be forgotten together with a module.
         self.dropped: list[str] = []
 
@@ -163,6 +173,7 @@ class Sources:
             dotted = dotted_name(name)
             self._by_dotted.setdefault(dotted, name)
             parts = dotted.split(".")
+            self._roots.update(parts)
             for start in range(1, min(len(parts), 6)):
                 self._by_tail.setdefault(".".join(parts[start:]), name)
 
@@ -205,6 +216,21 @@ class Sources:
                 found.add(self._paths(base))
                 found.update(self._paths(f"{base}.{alias.name}") for alias in node.names)
         return tuple(sorted(found - {""}))
+
+    def needs_of(self, module: PythonModule) -> tuple[tuple[str, int], ...]:
+        """Modules of others, with lines: imported at the top of the module, without a way out."""
+        found: dict[str, int] = {}
+        for node in module.tree.body:
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names = [node.module]
+            else:
+                continue
+            for root in (name.partition(".")[0] for name in names):
+                if root not in _STANDARD and root not in self._roots:
+                    found.setdefault(root, node.lineno)
+        return tuple(sorted(found.items()))
 
     def _paths(self, dotted: str) -> str:
         return self._by_dotted.get(dotted) or self._by_tail.get(dotted) or ""

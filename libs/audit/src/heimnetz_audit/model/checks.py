@@ -41,6 +41,8 @@ class Package:
     tree: SourceTree
     python_files: tuple[str, ...] = ()
     pinned: Pinned = field(default_factory=Pinned)
+    #: Modules of others that the code cannot do without, with the first file and line.
+    needs: Mapping[str, tuple[str, int]] = field(default_factory=dict)
 
 
 TreeQuestion = Callable[[Package], Iterable[Hit]]

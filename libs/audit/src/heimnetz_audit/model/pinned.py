@@ -24,7 +24,11 @@ class Dependency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pinned:
-    """Texts are as the package wrote them, and empty where it says nothing."""
+    """Texts are as the package wrote them, and empty where it says nothing.
+
+    `loose` are lines of the lock that pin nothing, with the name where there is one; `wanted` are
+    file, line and name of what the author asked to be locked. Names are normalised.
+    """
 
     name: str = ""
     version: str = ""
@@ -32,3 +36,5 @@ class Pinned:
     lock: str = ""
     state: LockState = "missing"
     dependencies: tuple[Dependency, ...] = ()
+    loose: tuple[tuple[int, str], ...] = ()
+    wanted: tuple[tuple[str, int, str], ...] = ()
