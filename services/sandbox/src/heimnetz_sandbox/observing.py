@@ -1,5 +1,6 @@
 """What plugins did or tried for the first time: kept, and announced once."""
 
+import asyncio
 from collections import OrderedDict
 
 from heimnetz_common import outbox
@@ -21,6 +22,8 @@ log = get_logger(__name__)
 class Observing:
     def __init__(self, database: Database) -> None:
         self._database = database
+        # A plugin that touches much at once must not take every connection to the database.
+        self._turn = asyncio.Lock()
         # Spares the database what it knows.
         self._known: OrderedDict[tuple[str, str, str, bool], None] = OrderedDict()
 
@@ -37,7 +40,7 @@ class Observing:
             is_granted=touch.is_granted,
         )
         try:
-            async with self._database.transaction() as connection:
+            async with self._turn, self._database.transaction() as connection:
                 if await observed.add(connection, event, most=MAX_PER_PLUGIN):
                     await outbox.append(connection, event, service="sandbox", subject=plugin)
         except HeimnetzError as error:

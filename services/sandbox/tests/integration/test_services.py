@@ -339,7 +339,7 @@ def test_what_a_service_touches_is_known_while_it_runs_and_within_a_bound(site: 
     ]
 
     site.get("/nosy/floods")
-    eventually_sync(lambda: len(behaviour()) >= 202, 20)
+    eventually_sync(lambda: len(behaviour()) >= 202, 60)
     seen_by_runner = [kind for kind, _, _ in behaviour() if kind in SEEN_KINDS]
     assert len(seen_by_runner) == 200
     assert site.service("nosy")["state"] == "up"
