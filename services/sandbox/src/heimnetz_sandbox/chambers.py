@@ -323,7 +323,8 @@ class Chamber:
         identity = containers.Identity(
             place.stack, place.instance, self.name, installation.plugin, self._kind
         )
-        return identity.name, containers.plugin(
+        # An earlier attempt's container may be there yet, left by an engine that went away.
+        return f"{identity.name}-{uuid.uuid4().hex[:8]}", containers.plugin(
             identity,
             image=image,
             command=runtime.command,

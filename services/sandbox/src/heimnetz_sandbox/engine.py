@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -145,6 +146,9 @@ class Engine:
             if image and error.status_code == 404:
                 self._variables.pop(image, None)
                 raise ImageMissing(f"the image {image} is not there") from error
+            # The proxy's answer where it is there and the engine is not.
+            if error.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+                raise EngineAway("the engine does not answer its proxy") from error
             raise EngineDown(f"the engine refused: {str(error.explanation)[:300]}") from error
         # The client takes an error's text from a key that need not be there.
         except (DockerException, RequestException, OSError, KeyError, TypeError) as error:

@@ -137,6 +137,10 @@ class Folders:
     def list_runs(self) -> list[str]:
         return [entry.name for entry in (self.root / "runs").iterdir()]
 
+    def has_container(self, name: str) -> bool:
+        """Whether the run or build has its folder, which it has longer than its container."""
+        return any((self.root / part / name).is_dir() for part in ("runs", "builds"))
+
     def _publish(self, source: Path, target: Path, *, is_replaced: bool) -> None:
         old = target.with_name(f".{uuid.uuid4().hex}")
         if is_replaced:

@@ -19,7 +19,7 @@ from heimnetz_sandbox import metrics
 from heimnetz_sandbox.chambers import Chamber, EndedEarly, Place, new_name
 from heimnetz_sandbox.conversing import Violation
 from heimnetz_sandbox.demand import Demand
-from heimnetz_sandbox.errors import EngineDown, ImageMissing
+from heimnetz_sandbox.errors import EngineAway, EngineDown, ImageMissing
 from heimnetz_sandbox.model import Installation
 from heimnetz_sandbox.store import installations
 
@@ -202,16 +202,18 @@ class Pool:
         # The code's digest is compared before every start.
         installation = await self._prepare(installation)
         chamber = Chamber(self._place, new_name(self._place.instance), "warm", installation)
-        is_loaded = False
+        is_loaded, back_off = False, BACK_OFF_SECONDS
         try:
             async with asyncio.timeout(self._place.start_seconds):
                 await chamber.open()
                 is_loaded = await chamber.load()
         except (ImageMissing, EngineDown, EndedEarly, Violation, TimeoutError) as error:
+            if isinstance(error, EngineAway):
+                back_off = LOOK_SECONDS
             log.info("not_warmed", plugin=installation.plugin, reason=str(error)[:300])
         finally:
             if not is_loaded:
-                self._not_before[installation.plugin] = time.monotonic() + BACK_OFF_SECONDS
+                self._not_before[installation.plugin] = time.monotonic() + back_off
                 await chamber.close()
         if is_loaded:
             self._await_call(chamber)

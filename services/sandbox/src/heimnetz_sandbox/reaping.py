@@ -84,7 +84,10 @@ class Reaper:
         await self._remove_folders()
 
     async def _list_in_use(self, found: list[Found]) -> set[str]:
-        """A run's container lives as long as its lease, any other as long as its sandbox."""
+        """A run's container lives as long as its lease, any other as long as its sandbox.
+
+        None outlives its folder: one that could not be removed while the engine was away does.
+        """
         async with self._database.connection() as connection:
             run_ids = [one.labels.get(RUN_LABEL, "") for one in found]
             live = await runs.list_live(connection, run_ids)
@@ -96,6 +99,7 @@ class Reaper:
             if one.labels.get(RUN_LABEL) in live
             or (
                 one.labels.get(KIND_LABEL) in ("build", "warm", "trial", "draft")
+                and self._folders.has_container(one.labels.get(RUN_LABEL, ""))
                 and one.labels.get(INSTANCE_LABEL) not in silent
             )
         }

@@ -18,6 +18,8 @@ from heimnetz_sandbox.recording import Log, Masker, safe_reason
 SAMPLE_SECONDS = 0.2
 FLUSH_SECONDS = 0.25
 END_SECONDS = 3.0
+# 128 and SIGKILL.
+KILLED = 137
 # A service's caps are rates: its log and bytes for each hour, everything else for each minute.
 SERVICE_SECONDS, SERVICE_ROUNDS = 60.0, 60
 
@@ -175,7 +177,11 @@ class Execution:
         evidence = self.evidence
         if not (evidence.has_ended or evidence.stopped_by or evidence.violation):
             # The connection ended before the talk did: the container's first process is gone.
-            self._take_ending(await chamber.look_why(END_SECONDS))
+            ending = await chamber.look_why(END_SECONDS)
+            self._take_ending(ending)
+            if ending.exit_code == KILLED and not evidence.is_oom_killed:
+                # Nobody in the container can kill its first process.
+                self.stop(Outcome.ENGINE_ERROR, "the container was killed from outside")
 
     async def _refill(self, chamber: Chamber) -> None:
         rounds = 0

@@ -18,6 +18,11 @@ def run(input: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: A002
         "interfaces": interfaces(),
         "uid": os.getuid(),
         "gid": os.getgid(),
+        # First here, first on the host, how many; all of them at 0 where nobody is mapped.
+        "uid_map": [
+            [int(number) for number in line.split()]
+            for line in Path("/proc/self/uid_map").read_text().splitlines()
+        ],
         "groups": os.getgroups(),
         "capabilities": {
             name: status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
