@@ -131,9 +131,14 @@ class Installation:
     triggers: Mapping[str, Any]
     grants: Grants = field(default_factory=Grants)
     is_installed: bool = True
+    installed_at: datetime | None = None
     program: Program | None = None
     failure: str | None = None
     configuration: bytes | None = field(default=None, repr=False)
+
+    def owes(self, slot: datetime) -> bool:
+        """A slot before it was installed is nobody's."""
+        return self.installed_at is None or slot >= self.installed_at
 
     @property
     def uid(self) -> int:

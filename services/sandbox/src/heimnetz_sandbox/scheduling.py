@@ -13,7 +13,7 @@ from heimnetz_common.database import Database
 from heimnetz_common.errors import HeimnetzError
 from heimnetz_common.logs import get_logger
 from heimnetz_sandbox.asking import Queue
-from heimnetz_sandbox.model import Request, Trigger
+from heimnetz_sandbox.model import Installation, Request, Trigger
 from heimnetz_sandbox.store import installations
 
 PAUSE_SECONDS = 1.0
@@ -68,16 +68,17 @@ class Scheduler:
         for installation in installed:
             for trigger in installation.triggers.get("cron") or []:
                 retries = installation.triggers.get("retries", 0)
-                count += await self._ask_one(installation.plugin, trigger, retries, now)
+                count += await self._ask_one(installation, trigger, retries, now)
         return count
 
     async def _ask_one(
-        self, plugin: str, trigger: dict[str, Any], retries: int, now: datetime
+        self, installation: Installation, trigger: dict[str, Any], retries: int, now: datetime
     ) -> bool:
+        plugin = installation.plugin
         schedule, zone = trigger["schedule"], trigger.get("time_zone", "UTC")
         late = ON_TIME if trigger.get("missed") == "skip" else LATE
         slot = last_slot(schedule, zone, now, late)
-        if slot is None:
+        if slot is None or not installation.owes(slot):
             return False
         name = f"{schedule} {zone}"
         request = Request(

@@ -204,7 +204,12 @@ class Stand:
         return self.install_bytes(name, data, configuration, manifest.get("triggers") or {})
 
     def install_bytes(
-        self, name: str, data: bytes, configuration: Any = None, triggers: Any = None
+        self,
+        name: str,
+        data: bytes,
+        configuration: Any = None,
+        triggers: Any = None,
+        at: datetime | None = None,
     ) -> str:
         grants = _asked(data)
         self.registry.packages[name, "1.0.0"] = data
@@ -218,7 +223,7 @@ class Stand:
                 sha256=sha256,
                 triggers=triggers or {},
                 grants=grants,
-                at=datetime.now(UTC),
+                at=at or datetime.now(UTC),
             )
         )
         return sha256

@@ -20,6 +20,7 @@ from heimnetz_sandbox.consumers import (
     VersionQuarantined,
 )
 from heimnetz_sandbox.model import Request, Trigger
+from heimnetz_sandbox.scheduling import Scheduler
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 SUBSCRIPTIONS = consumers.subscriptions(lambda: None)
@@ -111,3 +112,24 @@ async def test_what_was_undone_before_it_arrives_stops_no_run(
     async with database.connection() as connection:
         run = await connection.fetchval("SELECT state FROM runs WHERE id = $1", asked.run_id)
     assert run == "queued"
+
+
+async def test_no_slot_from_before_the_installation_is_made_up_for(database: Database) -> None:
+    queue = Queue(database, limit=10, plugin_limit=10, wake=lambda: None, is_installed=nobody_is)
+    scheduler = Scheduler(database, queue)
+    hourly = {"cron": [{"schedule": "0 * * * *"}]}
+
+    async def install(version: str, minute: int) -> None:
+        data = changed(version).model_copy(update={"triggers": hourly})
+        await tell(database, data, minute)
+
+    async def queued(minute: int) -> int:
+        return await scheduler.ask_due(NOW + timedelta(minutes=minute))
+
+    await install("1.0.0", 3)
+    assert await queued(4) == 0
+    await install("1.1.0", 61)
+    assert await queued(62) == 1
+    await tell(database, InstallationRemoved(plugin="p"), 90)
+    await install("1.1.0", 121)
+    assert await queued(122) == 0

@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +205,7 @@ def test_a_schedule_runs_each_slot_once(stand: Stand) -> None:
         "ticker",
         data,
         triggers={"http": True, "cron": [{"schedule": "* * * * *", "input": {"by": "cron"}}]},
+        at=datetime.now(UTC) - timedelta(minutes=2),
     )
 
     def runs() -> list[dict[str, Any]]:

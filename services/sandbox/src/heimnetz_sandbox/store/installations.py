@@ -30,8 +30,8 @@ async def announce(
     row = await connection.fetchrow(
         """
         INSERT INTO installations (plugin, version, sha256, triggers, is_installed, announced_at,
-                                   grants)
-        VALUES ($1, $2, $3, $4, true, $5, $6)
+                                   installed_at, grants)
+        VALUES ($1, $2, $3, $4, true, $5, $5, $6)
             ON CONFLICT ON CONSTRAINT installations_key DO UPDATE
            SET version = excluded.version,
                sha256 = excluded.sha256,
@@ -39,6 +39,9 @@ async def announce(
                grants = excluded.grants,
                is_installed = true,
                announced_at = excluded.announced_at,
+               installed_at = CASE WHEN installations.is_installed THEN installations.installed_at
+                                   ELSE excluded.installed_at
+                              END,
                configuration = NULL,
                failure = NULL
          WHERE installations.announced_at <= excluded.announced_at
@@ -58,8 +61,9 @@ async def remove(connection: Connection, plugin: str, at: datetime) -> bool:
     """Whether that is news. Leaves the row: its number, and the user, is this plugin's for ever."""
     status = await connection.execute(
         """
-        INSERT INTO installations (plugin, version, sha256, triggers, is_installed, announced_at)
-        VALUES ($1, '', repeat('0', 64), '{}', false, $2)
+        INSERT INTO installations (plugin, version, sha256, triggers, is_installed, announced_at,
+                                   installed_at)
+        VALUES ($1, '', repeat('0', 64), '{}', false, $2, $2)
             ON CONFLICT ON CONSTRAINT installations_key DO UPDATE
            SET is_installed = false,
                announced_at = excluded.announced_at,
@@ -118,8 +122,8 @@ async def find_block(connection: Connection, plugin: str, version: str) -> str |
 
 
 _COLUMNS = """
-    plugin, number, version, sha256, triggers, grants, is_installed, prepared_sha256, program,
-    failure, configuration
+    plugin, number, version, sha256, triggers, grants, is_installed, installed_at, prepared_sha256,
+    program, failure, configuration
 """
 
 
@@ -321,6 +325,7 @@ def _installation(row: asyncpg.Record) -> Installation:
         triggers=row["triggers"],
         grants=Grants(row["grants"]),
         is_installed=row["is_installed"],
+        installed_at=row["installed_at"],
         program=program,
         failure=row["failure"],
         configuration=row["configuration"],
