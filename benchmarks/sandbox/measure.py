@@ -32,7 +32,7 @@ SCHEDULED = 24
 
 def measure() -> Iterator[Figure]:
     """Sandbox and proxy as processes; PostgreSQL in a container, flushing as the stack's does."""
-    with _postgres() as url, tempfile.TemporaryDirectory(dir="/tmp") as folder:
+    with postgres() as url, tempfile.TemporaryDirectory(dir="/tmp") as folder:
         place = Path(folder)
         place.chmod(0o711)
         keys = place / "keys"
@@ -49,7 +49,7 @@ def measure() -> Iterator[Figure]:
 
 
 @contextlib.contextmanager
-def _postgres() -> Iterator[str]:
+def postgres() -> Iterator[str]:
     port = servers.free_port()
     command = (
         "set -e; PATH=$PATH:/usr/lib/postgresql/17/bin; export PGDATA=/tmp/data; "

@@ -347,3 +347,17 @@ def test_what_a_plugin_was_seen_doing_is_listed(platform: Any, heimnetz: Heimnet
 
     assert line.split("\t")[:3] == ["publish", "a.b.v1\\x1b[2J", "no"]
     assert json.loads(heimnetz("behaviour", "p", "--json").out) == {"items": [seen]}
+
+
+def test_a_search_says_what_a_plugin_must_not_ask_for(platform: Any, heimnetz: Heimnetz) -> None:
+    platform.on(f"GET {REGISTRY}/plugins", {"items": [], "next_cursor": None})
+
+    said = heimnetz(
+        "search", "enrgy", "--without", "network", "--without", "call", "--min-score", 80
+    )
+
+    asked = platform.requests[-1].url.params
+    assert said.code == 0
+    assert asked.get_list("asks_not") == ["network", "call"]
+    assert (asked["q"], asked["min_score"]) == ("enrgy", "80")
+    assert "category" not in asked

@@ -33,6 +33,7 @@ from heimnetz_registry.enrolling import Enroller
 from heimnetz_registry.installing import Installer
 from heimnetz_registry.publishing import Publisher
 from heimnetz_registry.reverting import Reverter
+from heimnetz_registry.searching import Searcher
 from heimnetz_registry.settings import RegistrySettings
 from heimnetz_registry.transferring import Transferrer
 from heimnetz_registry.updating import Updater
@@ -75,6 +76,7 @@ def create(settings: RegistrySettings, reached: Callable[[str], None] | None = N
         ),
         chain=chain,
         enroller=Enroller(database),
+        searcher=Searcher(database),
         services=SERVICES,
     )
     service.checks["artifacts"] = artifacts.check

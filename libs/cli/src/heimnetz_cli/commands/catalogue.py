@@ -33,12 +33,22 @@ class ReportFormat(StrEnum):
 
 def search(
     words: Annotated[str | None, typer.Argument(help="What to look for; without, all.")] = None,
+    category: Annotated[str | None, typer.Option(help="Only of this category.")] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(help="Only what asks for no network, storage, secrets, publish or call."),
+    ] = None,
+    min_score: Annotated[
+        int | None, typer.Option(min=0, max=100, help="Only with such a score at the audit.")
+    ] = None,
     limit: Limit = 50,
     as_json: Json = False,
 ) -> None:
-    """Search the plugins."""
+    """Search the plugins, the best first; a word may be mistyped."""
     with open_client() as client:
-        page = client.registry.list_plugins(words, limit=limit)
+        page = client.registry.list_plugins(
+            words, category=category, asks_not=without or (), min_score=min_score, limit=limit
+        )
     if as_json:
         show_json([item.document for item in page.items])
         return

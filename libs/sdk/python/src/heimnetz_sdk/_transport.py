@@ -27,7 +27,7 @@ MAX_RETRY_AFTER_SECONDS = 10.0
 MAX_PROBLEM_BYTES = 1024 * 1024
 
 SentT = TypeVar("SentT")
-Query = Mapping[str, str | int | None]
+Query = Mapping[str, str | int | Sequence[str] | None]
 
 
 class Answer:

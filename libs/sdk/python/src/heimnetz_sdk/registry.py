@@ -1,7 +1,7 @@
 """What exists, and who may do what."""
 
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -92,11 +92,27 @@ class Registry:
         return decode(Version, answer.json()), answer.status == 201
 
     def list_plugins(
-        self, query: str | None = None, *, limit: int = 50, cursor: str | None = None
+        self,
+        query: str | None = None,
+        *,
+        category: str | None = None,
+        asks: Sequence[str] = (),
+        asks_not: Sequence[str] = (),
+        min_score: int | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
     ) -> Page[PluginSummary]:
-        answer = self._transport.request(
-            "GET", f"{BASE}/plugins", query={"q": query, "limit": limit, "cursor": cursor}
-        )
+        """The best first; `asks` and `asks_not` are kinds of permissions."""
+        wanted = {
+            "q": query,
+            "category": category,
+            "asks": list(asks) or None,
+            "asks_not": list(asks_not) or None,
+            "min_score": min_score,
+            "limit": limit,
+            "cursor": cursor,
+        }
+        answer = self._transport.request("GET", f"{BASE}/plugins", query=wanted)
         return decode_page(PluginSummary, answer.json())
 
     def get_plugin(self, plugin: str) -> PluginSummary:

@@ -24,6 +24,7 @@ from heimnetz_registry.installing import Installer
 from heimnetz_registry.model import Actor
 from heimnetz_registry.publishing import Publisher
 from heimnetz_registry.reverting import Reverter
+from heimnetz_registry.searching import Searcher
 from heimnetz_registry.transferring import Transferrer
 from heimnetz_registry.updating import Updater
 
@@ -52,6 +53,7 @@ class Rooms:
     doorkeeper: Doorkeeper
     chain: Chain
     enroller: Enroller
+    searcher: Searcher
     services: tuple[str, ...]
 
 

@@ -1,10 +1,10 @@
 """Plugins and their versions, read."""
 
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import AfterValidator
 
 from heimnetz_common.auth import Rule, require
 from heimnetz_common.routing import router
@@ -23,14 +23,15 @@ from heimnetz_registry.api.dependencies import (
 from heimnetz_registry.api.schemas import (
     PluginPage,
     PluginShown,
+    SearchQuery,
     VersionPage,
     VersionWhole,
-    printable,
 )
 from heimnetz_registry.errors import PackageDamaged, VersionNotFound
 from heimnetz_registry.metrics import DAMAGED
 from heimnetz_registry.model import Signature, State, Version
 from heimnetz_registry.store import versions
+from heimnetz_registry.store.listings import Search
 
 READERS: Rule = require(
     "operator",
@@ -78,22 +79,35 @@ def _sort_key(text: str) -> str:
     return text
 
 
+def _rank(text: str) -> tuple[int, str]:
+    rank, _, plugin = text.partition(" ")
+    if not re.fullmatch(r"[0-9]{1,8}", rank):
+        raise ValueError(text)
+    return int(rank), str(PluginName(plugin))
+
+
 def routes(rooms: Rooms) -> APIRouter:
     api = router(prefix="/v1/plugins", tags=["plugins"], dependencies=[Depends(READERS)])
 
     @api.get("", response_model=PluginPage)
-    async def list_plugins(
-        request: Request,
-        q: Annotated[
-            str | None, Query(min_length=1, max_length=200), AfterValidator(printable)
-        ] = None,
-        limit: Limit = 50,
-        cursor: Cursor = None,
-    ) -> Response:
-        after = read_cursor(cursor, PluginName)
-        async with rooms.database.connection() as connection:
-            found = await versions.list_plugins(connection, words=q, limit=limit + 1, after=after)
-        return answer(request, page(found, limit, lambda item: item["plugin"]))
+    async def list_plugins(request: Request, query: Annotated[SearchQuery, Query()]) -> Response:
+        """The best first; a word may be mistyped. Without words by name."""
+        after = read_cursor(query.cursor, _rank)
+        search = Search(
+            words=query.q,
+            category=query.category,
+            asks=tuple(query.asks),
+            asks_not=tuple(query.asks_not),
+            min_score=query.min_score,
+        )
+        limit = query.limit
+        found = await rooms.searcher.search(
+            search, limit=limit + 1, after=after, has_facets=query.facets
+        )
+        document = page(found.plugins, limit, lambda item: f"{item['rank']} {item['plugin']}")
+        for item in document["items"]:
+            del item["rank"]
+        return answer(request, {**document, "facets": found.facets})
 
     @api.get("/{plugin}", response_model=PluginShown)
     async def get_plugin(request: Request, plugin: Plugin) -> Response:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from heimnetz_common.auth import Role
 from heimnetz_common.routing import StrictBody
 from heimnetz_manifest import PluginName
+from heimnetz_manifest.model import Category
 from heimnetz_manifest.names import VERSION_CHARACTERS
 from heimnetz_registry.chaining import Verification
 from heimnetz_registry.model import KeyState, State, UpdatePolicy
@@ -179,9 +180,38 @@ class PluginShown(BaseModel):
     published_at: datetime | None
 
 
+PermissionKind = Literal["network", "storage", "secrets", "publish", "call"]
+Kinds = Annotated[list[PermissionKind], Field(max_length=5)]
+
+
+class SearchQuery(BaseModel):
+    """All of it has to fit."""
+
+    q: Annotated[
+        str | None, StringConstraints(min_length=1, max_length=200), AfterValidator(printable)
+    ] = Field(default=None, description="Words; they may be mistyped")
+    category: Category | None = None
+    asks: Kinds = Field(default=[], description="Kinds of permissions that it asks for")
+    asks_not: Kinds = Field(default=[], description="Kinds that it does not ask for")
+    min_score: int = Field(default=0, ge=0, le=100, description="Of its audit; 0 is any, or none")
+    facets: bool = Field(default=False, description="Count what fits by category and permission")
+    limit: int = Field(default=50, ge=1, le=200, description="Items of a page")
+    cursor: str | None = Field(
+        default=None, max_length=400, description="`next_cursor` of the page before"
+    )
+
+
+class Facets(BaseModel):
+    """Numbers of plugins, the highest first."""
+
+    category: dict[str, int]
+    permission: dict[str, int]
+
+
 class PluginPage(BaseModel):
     items: list[PluginShown]
     next_cursor: str | None
+    facets: Facets | None = Field(description="When asked for")
 
 
 class StateBody(StrictBody):

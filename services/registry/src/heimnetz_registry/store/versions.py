@@ -245,40 +245,6 @@ async def list_versions(
     return [{**row, "signature": _signature(row["signature"])} for row in rows]
 
 
-async def list_plugins(
-    connection: Connection, *, words: str | None, limit: int, after: str | None
-) -> list[dict[str, Any]]:
-    """By name; each with its highest usable version, or its highest when none is usable."""
-    rows = await connection.fetch(
-        """
-        SELECT plugin, publisher, latest.version AS latest, latest.state, latest.score,
-               latest.grade, latest.published_at, latest.manifest ->> 'title' AS title,
-               latest.manifest ->> 'summary' AS summary, latest.manifest ->> 'category' AS category,
-               latest.manifest -> 'keywords' AS keywords
-          FROM plugins
-         CROSS JOIN LATERAL (
-               SELECT version, state, score, grade, published_at, manifest
-                 FROM versions
-                WHERE versions.plugin = plugins.plugin
-                  AND state <> 'deleted'
-                ORDER BY state IN ('approved', 'deprecated') DESC, sort_key DESC
-                LIMIT 1
-               ) AS latest
-         WHERE ($1::text IS NULL OR plugin > $1)
-           AND ($2::text IS NULL
-                OR strpos(lower(concat_ws(' ', plugin, latest.manifest ->> 'title',
-                                          latest.manifest ->> 'summary',
-                                          latest.manifest ->> 'keywords')), lower($2)) > 0)
-         ORDER BY plugin
-         LIMIT $3
-        """,
-        after,
-        words,
-        limit,
-    )
-    return [dict(row) for row in rows]
-
-
 async def get_plugin(connection: Connection, plugin: str) -> dict[str, Any]:
     """Raises: PluginNotFound."""
     row = await connection.fetchrow(
