@@ -16,6 +16,7 @@ from benchmarks.sandbox.measure import postgres
 from httpx import AsyncClient
 
 from heimnetz_common import testing as servers
+from heimnetz_common.logs import configure_logs
 from heimnetz_manifest.packing import pack_files
 from heimnetz_registry.app import create
 from heimnetz_registry.settings import RegistrySettings
@@ -40,6 +41,7 @@ entry_point: bench:run
 
 def measure() -> Iterator[Figure]:
     """The application in this process, PostgreSQL in a container; one search after the other."""
+    configure_logs("registry", "critical")
     given = os.environ.get("HEIMNETZ_TEST_POSTGRES_URL")
     if given:
         yield from asyncio.run(_measure(given))
@@ -73,7 +75,6 @@ async def _registry(
             secrets_dir=ring.secrets_dir("registry"),
             artifacts_dir=place / "artifacts",
             tls=False,
-            log_level="error",
             ready_file=place / "ready",
         )
         async with servers.running(create(settings)) as client:
