@@ -15,6 +15,7 @@ import signal
 import socket
 import stat
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ class Supervisor:
         self.calls = -1
         self.is_ready = self.was_called = False
         self.of_call: set[int] = set()
+        self.ends: dict[int, int] = {}
         self.control = self.connection
 
     def run(self) -> None:
@@ -70,6 +72,7 @@ class Supervisor:
             while not self.turn(worker):
                 pass
         _, status = os.waitpid(worker, 0)
+        os.close(self.ends.pop(worker))
         if self.is_ready and not self.was_called:
             os._exit(0)  # it ended while it waited
         # Nothing that the plugin started may outlive its call, or write while we collect.
@@ -111,11 +114,11 @@ class Supervisor:
 
     @contextlib.contextmanager
     def watching(self, process: int) -> Iterator[None]:
-        watch = os.pidfd_open(process)
-        self.selector.register(watch, selectors.EVENT_READ, "end")
+        if process not in self.ends:
+            self.ends[process] = watch_end(process)
+        self.selector.register(self.ends[process], selectors.EVENT_READ, "end")
         yield
-        self.selector.unregister(watch)
-        os.close(watch)
+        self.selector.unregister(self.ends[process])
 
     def start(self, load: dict[str, Any]) -> int:
         far = self.make_pipes()
@@ -262,6 +265,20 @@ class Supervisor:
 
     def send(self, frame: dict[str, Any]) -> None:
         self.connection.sendall(encode(frame))
+
+
+def watch_end(process: int) -> int:
+    """A descriptor that can be read from when the child has ended."""
+    with contextlib.suppress(OSError):  # gVisor knows no such descriptors
+        return os.pidfd_open(process)
+    read, write = os.pipe()
+
+    def wait() -> None:
+        os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
+        os.close(write)
+
+    threading.Thread(target=wait, daemon=True).start()
+    return read
 
 
 def close(descriptors: Iterable[int]) -> None:
