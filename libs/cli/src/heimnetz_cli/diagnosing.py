@@ -102,6 +102,7 @@ def look_at_machine(place: Place) -> Iterator[Diagnosis]:
         yield from _disk(place, {})
         return
     yield _caps(info)
+    yield _isolation(place, info)
     yield _engine_clock(info)
     yield from _disk(place, info)
     containers = _containers(docker, place.project)
@@ -225,6 +226,22 @@ def _caps(info: Mapping[str, Any]) -> Diagnosis:
             "cgroup_enable=memory in cmdline.txt), then restart",
         )
     return Diagnosis("caps", State.OK, "memory, processes, processor and system calls")
+
+
+def _isolation(place: Place, info: Mapping[str, Any]) -> Diagnosis:
+    """Which OCI runtime stands between plugins and the kernel."""
+    wanted, default = place.get("HEIMNETZ_OCI_RUNTIME", ""), info.get("DefaultRuntime") or "runc"
+    if not wanted:
+        return Diagnosis("isolation", State.OK, f"plugins run in {default}, the engine's default")
+    if wanted in (info.get("Runtimes") or {}):
+        return Diagnosis("isolation", State.OK, f"plugins run in {wanted}")
+    return Diagnosis(
+        "isolation",
+        State.PROBLEM,
+        f"plugins are to run in {wanted}, which the engine does not know",
+        "register it in the engine's daemon.json (docs/gvisor.md), or empty HEIMNETZ_OCI_RUNTIME "
+        "in .env; until then no plugin runs",
+    )
 
 
 def _engine_clock(info: Mapping[str, Any]) -> Diagnosis:

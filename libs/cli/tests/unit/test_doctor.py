@@ -179,7 +179,7 @@ def test_where_all_is_well_every_check_says_so(doctor: Any) -> None:
 
     assert states(found) == {"ok"}
     assert set(found) == {
-        *("engine", "compose", "caps", "engine clock", "disk", "services", "ports"),
+        *("engine", "compose", "caps", "isolation", "engine clock", "disk", "services", "ports"),
         *("gateway", "certificate", "clock", "login", "platform"),
     }
 
@@ -235,6 +235,30 @@ def test_an_engine_that_cannot_hold_plugins_is_a_problem(
     assert one["state"] == "problem"
     assert words in one["detail"]
     assert one["advice"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "state", "words"),
+    [
+        ("", "ok", "runc, the engine's default"),
+        ("runsc", "ok", "plugins run in runsc"),
+        ("kata", "problem", "kata, which the engine does not know"),
+    ],
+)
+def test_what_isolates_plugins_is_said_and_must_be_known_to_the_engine(
+    doctor: Any,
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    wanted: str,
+    state: str,
+    words: str,
+) -> None:
+    machine.tell(DefaultRuntime="runc", Runtimes={"runc": {}, "runsc": {}})
+    monkeypatch.setenv("HEIMNETZ_OCI_RUNTIME", wanted)
+
+    (one,) = doctor(code=int(state == "problem"))["isolation"]
+
+    assert (one["state"], words in one["detail"]) == (state, True)
 
 
 @pytest.mark.parametrize(("version", "words"), [("2.3.0\n", "too old"), ("", "does not answer")])

@@ -25,6 +25,7 @@ _FILTERS = "filters"
 ALL: dict[str, tuple[str, str, dict[str, str]]] = {
     "ping": ("GET", "/_ping", {}),
     "version": ("GET", "/version", {}),
+    "info": ("GET", "/info", {}),
     "image": ("GET", r"/images/(?P<image>[a-z0-9][a-z0-9._:/-]{0,200})/json", {}),
     "list": (
         "GET",

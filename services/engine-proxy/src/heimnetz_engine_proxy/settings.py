@@ -13,6 +13,8 @@ class Settings:
     run_dir: Path = Path("/var/lib/heimnetz/run")
     runtime_images: str = "heimnetz/runtime-python:0.1.0,heimnetz/runtime-node:0.1.0"
     builder_image: str = "heimnetz/builder:0.1.0"
+    # What the engine registered plugins' runtime as; empty means its default.
+    oci_runtime: str = ""
     ready_file: Path = Path("/tmp/ready")  # noqa: S108  a tmpfs of its own
 
     @property

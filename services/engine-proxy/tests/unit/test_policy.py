@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,64 @@ def test_what_the_sandbox_asks_for_is_passed_on_unchanged(settings: Settings, na
     created = policy.judge(copy.deepcopy(asked), settings)
 
     assert created == asked
+
+
+def for_gvisor(plugin: dict[str, Any]) -> str:
+    """The profile of the recorded request as gVisor is given it."""
+    profile: str = plugin["HostConfig"]["SecurityOpt"][1]
+    return profile.replace(
+        '{"action":"SCMP_ACT_ERRNO","errnoRet":38,"names":["clone3"]}',
+        '{"action":"SCMP_ACT_ALLOW","names":["clone3"]}',
+    )
+
+
+def test_a_plugin_runs_in_the_runtime_that_was_chosen_and_in_no_other(
+    settings: Settings, plugin: dict[str, Any]
+) -> None:
+    chosen = replace(settings, oci_runtime="runsc")
+    isolated = copy.deepcopy(plugin)
+    isolated["HostConfig"] |= {
+        "Runtime": "runsc",
+        "PidsLimit": 515 + 128,
+        "SecurityOpt": ["no-new-privileges", for_gvisor(plugin)],
+    }
+
+    created = policy.judge(copy.deepcopy(isolated), chosen)
+
+    assert created == isolated
+    for document, own in ((plugin, chosen), (isolated, settings)):
+        with pytest.raises(Refused) as refusal:
+            policy.judge(copy.deepcopy(document), own)
+        assert refusal.value.rule == "security"
+
+
+@pytest.mark.parametrize("name", ["runc", "kata"])
+def test_a_runtime_of_its_own_threads_is_gvisor_alone(
+    settings: Settings, plugin: dict[str, Any], name: str
+) -> None:
+    plugin["HostConfig"] |= {"Runtime": name, "PidsLimit": 515 + 128}
+
+    with pytest.raises(Refused) as refusal:
+        policy.judge(plugin, replace(settings, oci_runtime=name))
+
+    assert refusal.value.rule == "limits"
+
+
+def test_the_profile_for_gvisor_is_for_gvisor_alone(
+    settings: Settings, plugin: dict[str, Any]
+) -> None:
+    plugin["HostConfig"]["SecurityOpt"] = ["no-new-privileges", for_gvisor(plugin)]
+
+    with pytest.raises(Refused) as refusal:
+        policy.judge(plugin, settings)
+
+    assert refusal.value.rule == "security"
+
+
+def test_a_builder_runs_in_the_engines_own_runtime(settings: Settings) -> None:
+    asked = recorded("build", settings.run_dir)
+
+    assert policy.judge(copy.deepcopy(asked), replace(settings, oci_runtime="runsc")) == asked
 
 
 def set_at(document: dict[str, Any], path: str, value: Any) -> None:

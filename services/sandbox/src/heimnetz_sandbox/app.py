@@ -82,6 +82,7 @@ class Sandbox:
         self._service = Service.from_settings(settings)
         self._database = self._service.opened_database
         self._engine = Engine(settings.engine_socket, threads=settings.concurrency + 4)
+        self._has_runtime = False
         self._folders = Folders(settings.run_dir)
         self._instance = uuid.uuid4().hex
         self._lease = timedelta(seconds=settings.lease_seconds)
@@ -95,6 +96,7 @@ class Sandbox:
                 "python": settings.runtime_python_image,
                 "node": settings.runtime_node_image,
             },
+            oci_runtime=settings.oci_runtime,
             stack="",
             instance=self._instance,
             start_seconds=settings.start_seconds,
@@ -289,6 +291,9 @@ class Sandbox:
         """Raises: EngineDown."""
         try:
             await self._engine.ping()
+            if not self._has_runtime:
+                await self._engine.check_runtime(self._settings.oci_runtime)
+                self._has_runtime = True
         except EngineDown:
             metrics.ENGINE_UP.set(0)
             raise

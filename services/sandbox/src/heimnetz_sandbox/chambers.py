@@ -50,6 +50,7 @@ class Place:
     folders: Folders
     cgroup_root: Path
     images: dict[str, str]
+    oci_runtime: str
     stack: str
     instance: str
     start_seconds: float
@@ -137,6 +138,8 @@ class Chamber:
         Raises: ImageMissing, EngineDown, EndedEarly, Violation.
         """
         place = self._place
+        if why := containers.why_impossible(place.oci_runtime, self.program):
+            raise EngineDown(why)
         self._folder = await asyncio.to_thread(place.folders.make_run, self.name, files)
         connected: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
         connected = asyncio.get_running_loop().create_future()
@@ -333,6 +336,7 @@ class Chamber:
             own_processes=runtime.own_processes + self.is_reused * TEMPLATE_PROCESSES,
             folders=targets,
             image_variables=await place.engine.list_variables(image),
+            oci_runtime=place.oci_runtime,
         )
 
     async def _await_runner(

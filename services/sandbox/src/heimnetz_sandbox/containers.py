@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from heimnetz_sandbox import seccomp
-from heimnetz_sandbox.model import Limits
+from heimnetz_sandbox.model import Limits, Program
 
 OWNER_LABEL = "heimnetz.owner"
 OWNER = "sandbox"
@@ -20,6 +20,11 @@ KIND_LABEL = "heimnetz.kind"
 
 _MIB = 1 << 20
 BUILD_BYTES = 384 * _MIB
+# gVisor's own, which count as processes of the container.
+SENTRY_THREADS = 128
+# Without the first a plugin reaches neither its runner's socket nor the broker's, without the
+# second the system call filter is ignored, and without the third gVisor looks for a network.
+RUNSC_FLAGS = ("--host-uds=open", "--oci-seccomp", "--network=none")
 
 # The engine's own list, and /dev/mqueue, which it leaves writable. runc covers each with an empty
 # file or a read-only tmpfs.
@@ -57,8 +62,37 @@ class Identity:
 
 
 @cache
-def _security() -> tuple[str, str]:
-    return ("no-new-privileges", f"seccomp={seccomp.profile_text(platform.machine())}")
+def _security(*, is_gvisor: bool) -> tuple[str, str]:
+    text = seccomp.profile_text(platform.machine(), is_gvisor=is_gvisor)
+    return ("no-new-privileges", f"seccomp={text}")
+
+
+def is_gvisor(oci_runtime: str) -> bool:
+    return oci_runtime.startswith("runsc")
+
+
+def why_unfit(oci_runtime: str, registered: Mapping[str, Any]) -> str | None:
+    """Why no plugin can run in it; `registered` is `Runtimes` of the engine's `GET /info`."""
+    if not oci_runtime:
+        return None
+    if oci_runtime not in registered:
+        return f"the engine has no runtime {oci_runtime!r}: register it in its daemon.json"
+    given = registered[oci_runtime].get("runtimeArgs") or ()
+    lacking = [flag for flag in RUNSC_FLAGS if is_gvisor(oci_runtime) and flag not in given]
+    if lacking:
+        return f"the engine's runtime {oci_runtime!r} lacks {' '.join(lacking)} in its runtimeArgs"
+    return None
+
+
+def why_impossible(oci_runtime: str, program: Program) -> str | None:
+    """Why this program cannot run in it, though others can."""
+    if not is_gvisor(oci_runtime):
+        return None
+    if program.is_service:
+        return "behind gVisor no service runs: it cannot be handed a listening socket"
+    if program.runtime == "node":
+        return "behind gVisor no Node plugin runs: its program may be executed but not read"
+    return None
 
 
 def plugin(
@@ -71,9 +105,12 @@ def plugin(
     own_processes: int,
     folders: Mapping[str, Path],
     image_variables: Sequence[str],
+    oci_runtime: str = "",
 ) -> dict[str, Any]:
     """`folders` maps targets to folders of the run directory; `own_processes` are ours in there."""
     own = f",uid={uid},gid={uid}"
+    if is_gvisor(oci_runtime):
+        own_processes += SENTRY_THREADS
     return _container(
         identity,
         image=image,
@@ -82,6 +119,7 @@ def plugin(
         mounts=[_bind(source, target) for target, source in folders.items()],
         # A bare name takes the variable of the image away.
         environment=list(image_variables),
+        oci_runtime=oci_runtime,
         host={
             "Memory": limits.memory_bytes,
             "MemorySwap": limits.memory_bytes,
@@ -146,6 +184,7 @@ def _container(
     mounts: list[dict[str, Any]],
     environment: list[str],
     host: dict[str, Any],
+    oci_runtime: str = "",
 ) -> dict[str, Any]:
     return {
         "Image": image,
@@ -159,9 +198,10 @@ def _container(
         "HostConfig": {
             **host,
             "NetworkMode": "none",
+            **({"Runtime": oci_runtime} if oci_runtime else {}),
             "ReadonlyRootfs": True,
             "CapDrop": ["ALL"],
-            "SecurityOpt": list(_security()),
+            "SecurityOpt": list(_security(is_gvisor=is_gvisor(oci_runtime))),
             # No /dev/shm at all: the run's memory is /tmp's and its own.
             "IpcMode": "none",
             "Mounts": mounts,

@@ -14,7 +14,7 @@ import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from requests.exceptions import RequestException
 
-from heimnetz_sandbox.containers import OWNER, OWNER_LABEL, STACK_LABEL
+from heimnetz_sandbox.containers import OWNER, OWNER_LABEL, STACK_LABEL, why_unfit
 from heimnetz_sandbox.errors import EngineAway, EngineDown, ImageMissing
 
 TIMEOUT_SECONDS = 30
@@ -117,6 +117,14 @@ class Engine:
 
     async def ping(self) -> None:
         await self._do(lambda client: client.ping())
+
+    async def check_runtime(self, name: str) -> None:
+        """Whether plugins can be isolated by this OCI runtime. Raises: EngineDown."""
+        info = await self._do(lambda client: client.info())
+        if (chosen := info["Chosen"]) != name:
+            raise EngineDown(f"plugins are to run in {name!r}, and the engine proxy has {chosen!r}")
+        if why := why_unfit(name, info["Runtimes"]):
+            raise EngineDown(why)
 
     async def read_page(self, page: str) -> str:
         """A page of the proxy itself: /metrics, /refusals."""

@@ -71,15 +71,19 @@ _NAMESPACE_FLAGS = 0x7E020000
 _ENOSYS = 38
 
 
-def profile(architecture: str) -> dict[str, Any]:
+def profile(architecture: str, *, is_gvisor: bool = False) -> dict[str, Any]:
     """For the builder and the plugins alike; what differs between them is the network namespace."""
+    clone3: dict[str, Any] = {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": _ENOSYS}
+    if is_gvisor:
+        # It does not know errnoRet, and answers the call itself (release 20221219: ENOSYS).
+        clone3 = {"names": ["clone3"], "action": "SCMP_ACT_ALLOW"}
     names = sorted({name for group in ALLOWED.values() for name in group.split()})
     mask = {"index": 0, "value": _NAMESPACE_FLAGS, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}
     rules: list[dict[str, Any]] = [
         {"names": names, "action": "SCMP_ACT_ALLOW"},
         {"names": ["clone"], "action": "SCMP_ACT_ALLOW", "args": [mask]},
         # libc falls back to clone, whose flags a filter can see.
-        {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": _ENOSYS},
+        clone3,
     ]
     rules += [
         {
@@ -100,6 +104,7 @@ def profile(architecture: str) -> dict[str, Any]:
 ARCHITECTURES = {"x86_64": "SCMP_ARCH_X86_64", "aarch64": "SCMP_ARCH_AARCH64"}
 
 
-def profile_text(machine: str) -> str:
+def profile_text(machine: str, *, is_gvisor: bool = False) -> str:
     """The exact text that the engine proxy knows by its digest; `machine` as in uname(2)."""
-    return json.dumps(profile(ARCHITECTURES[machine]), separators=(",", ":"), sort_keys=True)
+    document = profile(ARCHITECTURES[machine], is_gvisor=is_gvisor)
+    return json.dumps(document, separators=(",", ":"), sort_keys=True)

@@ -35,6 +35,12 @@ class SandboxSettings(ServiceSettings):
     builder_image: str = Field(
         default="heimnetz/builder:0.1.0", description="image that fetches dependencies"
     )
+    oci_runtime: str = Field(
+        default="",
+        pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$|^$",
+        description="OCI runtime that isolates plugins, as the engine knows it: runsc is gVisor;"
+        " empty means the engine's own default",
+    )
     package_index_url: str = Field(
         default="", description="index of Python packages; empty means pip's own default"
     )

@@ -34,13 +34,14 @@ def test_no_call_is_listed_twice() -> None:
 
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
-def test_the_engine_proxy_knows_the_profile(machine: str) -> None:
+@pytest.mark.parametrize(("is_gvisor", "kind"), [(False, ""), (True, "runsc:")])
+def test_the_engine_proxy_knows_the_profile(machine: str, is_gvisor: bool, kind: str) -> None:
     root = Path(__file__).parents[4]
     known = root / "services/engine-proxy/src/heimnetz_engine_proxy/seccomp-digests.txt"
 
-    digest = hashlib.sha256(seccomp.profile_text(machine).encode()).hexdigest()
+    text = seccomp.profile_text(machine, is_gvisor=is_gvisor)
 
-    assert digest in known.read_text().split()
+    assert f"{kind}{hashlib.sha256(text.encode()).hexdigest()}" in known.read_text().split()
 
 
 def test_everything_else_is_an_error_and_clone3_is_unknown() -> None:
@@ -49,3 +50,14 @@ def test_everything_else_is_an_error_and_clone3_is_unknown() -> None:
     assert profile["defaultAction"] == "SCMP_ACT_ERRNO"
     assert profile["architectures"] == ["SCMP_ARCH_X86_64"]
     assert {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38} in profile["syscalls"]
+
+
+def test_gvisor_is_asked_for_the_same_but_clone3() -> None:
+    plain, other = (
+        seccomp.profile("SCMP_ARCH_X86_64"),
+        seccomp.profile("SCMP_ARCH_X86_64", is_gvisor=True),
+    )
+
+    changed = [rule for rule in other["syscalls"] if rule not in plain["syscalls"]]
+
+    assert changed == [{"names": ["clone3"], "action": "SCMP_ACT_ALLOW"}]
