@@ -9,6 +9,7 @@ export TESTCONTAINERS_RYUK_DISABLED=true
 
 scripts/bootstrap.sh
 scripts/browser.sh
+scripts/gvisor.sh
 scripts/check.sh
 step() { printf '\n== %s\n' "$*"; }
 

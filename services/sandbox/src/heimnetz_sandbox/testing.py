@@ -314,9 +314,10 @@ def place(images: None) -> Iterator[Path]:  # noqa: ARG001
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _proxy(home: Path, engine: Path) -> Process:
+def _proxy(home: Path, engine: Path, oci_runtime: str) -> Process:
     settings = {
         "ENGINE": str(engine),
+        "OCI_RUNTIME": oci_runtime,
         "SOCKET": str(home / "engine.sock"),
         "RUN_DIR": str(home / "run"),
         "RUNTIME_IMAGES": f"{RUNTIME_IMAGE},{NODE_IMAGE},heimnetz-test/vanishing:1",
@@ -382,7 +383,7 @@ def standing(
         )
         stand = Stand(
             process,
-            _proxy(home, engine),
+            _proxy(home, engine, settings.get("OCI_RUNTIME", "")),
             registry,
             home / "run",
             f"http://127.0.0.1:{port}",

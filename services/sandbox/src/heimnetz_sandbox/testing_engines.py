@@ -13,15 +13,18 @@ tests that want one stand together in a file of their own, and share it where th
 """
 
 import contextlib
+import json
 import os
 import pwd
 import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from heimnetz_common.testing import eventually_sync
 from heimnetz_sandbox.testing import ENGINE, RUNTIME_IMAGE, ask_engine
@@ -141,13 +144,19 @@ class OwnEngine:
 
 @contextlib.contextmanager
 def own_engine(
-    *options: str, images: Sequence[str] = (RUNTIME_IMAGE,), prelude: str = ""
+    *options: str,
+    images: Sequence[str] = (RUNTIME_IMAGE,),
+    prelude: str = "",
+    configuration: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[OwnEngine]:
-    """A running engine with these images; `options` are dockerd's, the last of a kind counts."""
+    """A running engine with these images; `options` are dockerd's, the last of a kind counts.
+
+    `configuration` is its daemon.json.
+    """
     assert os.geteuid() == 0, "an engine of their own is for tests that run as root"
     home = Path(tempfile.mkdtemp(prefix="hn-engine-", dir="/tmp"))
     home.chmod(0o711)
-    (home / "daemon.json").write_text("{}")
+    (home / "daemon.json").write_text(json.dumps(dict(configuration)))
     engine = OwnEngine(home, options, prelude)
     try:
         engine.start()

@@ -222,8 +222,7 @@ def test_an_excess_ends_the_run_and_nothing_else(
     assert run["outcome"] in outcomes, run["reason"]
 
 
-@pytest.fixture(scope="module")
-def refusals(stand: Stand) -> dict[str, str]:
+def attempt_all(stand: Stand) -> dict[str, str]:
     """What became of each call and attempt, tried one after the other in one container."""
     column = {"x86_64": 1, "aarch64": 2}[platform.machine()]
     calls = {name: numbers[column] for name, numbers in SYSCALLS.items()}
@@ -239,6 +238,11 @@ def refusals(stand: Stand) -> dict[str, str]:
     assert run["outcome"] == "ok", run["reason"]
     found: dict[str, str] = run["result"]
     return found
+
+
+@pytest.fixture(scope="module")
+def refusals(stand: Stand) -> dict[str, str]:
+    return attempt_all(stand)
 
 
 @pytest.mark.parametrize(
@@ -303,13 +307,17 @@ def run(input, context):
 """
 
 
-@pytest.fixture(scope="module")
-def inside(stand: Stand) -> dict[str, Any]:
+def inspect(stand: Stand) -> dict[str, Any]:
     stand.install("inspection", INSPECTION)
     run = stand.run("inspection")
     assert run["outcome"] == "ok", run["reason"]
     found: dict[str, Any] = run["result"]
     return found
+
+
+@pytest.fixture(scope="module")
+def inside(stand: Stand) -> dict[str, Any]:
+    return inspect(stand)
 
 
 @pytest.mark.attack(row=31, what="capabilities, privileges, setuid programs")
