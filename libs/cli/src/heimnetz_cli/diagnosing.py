@@ -231,6 +231,10 @@ def _caps(info: Mapping[str, Any]) -> Diagnosis:
 def _isolation(place: Place, info: Mapping[str, Any]) -> Diagnosis:
     """Which OCI runtime stands between plugins and the kernel."""
     wanted, default = place.get("HEIMNETZ_OCI_RUNTIME", ""), info.get("DefaultRuntime") or "runc"
+    has_crun = "crun" in (info.get("Runtimes") or {}) and info.get("CgroupVersion") == "2"
+    if not wanted and has_crun:
+        told = f"plugins run in crun, or in {default} where crun fails at the sandbox's start"
+        return Diagnosis("isolation", State.OK, told)
     if not wanted:
         return Diagnosis("isolation", State.OK, f"plugins run in {default}, the engine's default")
     if wanted in (info.get("Runtimes") or {}):

@@ -238,11 +238,12 @@ def test_an_engine_that_cannot_hold_plugins_is_a_problem(
 
 
 @pytest.mark.parametrize(
-    ("wanted", "state", "words"),
+    ("wanted", "cgroups", "state", "words"),
     [
-        ("", "ok", "runc, the engine's default"),
-        ("runsc", "ok", "plugins run in runsc"),
-        ("kata", "problem", "kata, which the engine does not know"),
+        ("", "1", "ok", "runc, the engine's default"),
+        ("", "2", "ok", "crun, or in runc where crun fails"),
+        ("runsc", "2", "ok", "plugins run in runsc"),
+        ("kata", "2", "problem", "kata, which the engine does not know"),
     ],
 )
 def test_what_isolates_plugins_is_said_and_must_be_known_to_the_engine(
@@ -250,10 +251,12 @@ def test_what_isolates_plugins_is_said_and_must_be_known_to_the_engine(
     machine: Machine,
     monkeypatch: pytest.MonkeyPatch,
     wanted: str,
+    cgroups: str,
     state: str,
     words: str,
 ) -> None:
-    machine.tell(DefaultRuntime="runc", Runtimes={"runc": {}, "runsc": {}})
+    known: dict[str, Any] = {"runc": {}, "runsc": {}, "crun": {}}
+    machine.tell(DefaultRuntime="runc", Runtimes=known, CgroupVersion=cgroups)
     monkeypatch.setenv("HEIMNETZ_OCI_RUNTIME", wanted)
 
     (one,) = doctor(code=int(state == "problem"))["isolation"]

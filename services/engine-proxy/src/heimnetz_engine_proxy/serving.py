@@ -79,7 +79,7 @@ class Proxy:
         if request.name == "create" and answer[0] == 201:
             self._remember(json.loads(answer[2])["Id"])
         if request.name == "info" and answer[0] == 200:  # the rest tells of the host
-            told = {"Runtimes": json.loads(answer[2]).get("Runtimes") or {}}
+            told = {key: json.loads(answer[2]).get(key) for key in ("Runtimes", "CgroupVersion")}
             return 200, JSON, json.dumps(told | {"Chosen": self.settings.oci_runtime}).encode()
         return answer
 

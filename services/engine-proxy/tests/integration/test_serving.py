@@ -20,6 +20,7 @@ RECORDED = Path(__file__).parents[1] / "unit" / "recorded"
 OWN, FOREIGN = "ab" * 32, "cd" * 32
 RUN = "01a21163-f926-7f6d-9072-faf26c465b62"
 RUNSC = {"path": "/usr/bin/runsc", "runtimeArgs": ["--host-uds=open"]}
+KNOWN = {"runc": {}, "runsc": RUNSC}
 
 
 @dataclass
@@ -41,7 +42,7 @@ class Engine:
         elif "/create" in target:
             status, body = 201, {"Id": OWN, "Warnings": []}
         elif target.endswith("/info"):
-            body = {"Runtimes": {"runc": {}, "runsc": RUNSC}, "HttpProxy": "http://me:secret@proxy"}
+            body = {"Runtimes": KNOWN, "CgroupVersion": "2", "HttpProxy": "http://me:secret@proxy"}
         text = json.dumps(body).encode()
         writer.write(f"HTTP/1.1 {status} OK\r\nContent-Length: {len(text)}\r\n\r\n".encode() + text)
         await writer.drain()
@@ -121,7 +122,7 @@ async def test_of_the_engines_description_its_runtimes_alone_are_told(stand: Sta
     status, body = await stand.ask("GET", "/v1.41/info")
 
     assert status == 200
-    assert json.loads(body) == {"Runtimes": {"runc": {}, "runsc": RUNSC}, "Chosen": ""}
+    assert json.loads(body) == {"Runtimes": KNOWN, "CgroupVersion": "2", "Chosen": ""}
 
 
 async def test_another_ones_container_is_not_touched(stand: Stand) -> None:

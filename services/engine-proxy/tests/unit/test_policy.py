@@ -87,6 +87,14 @@ def test_a_plugin_runs_in_the_runtime_that_was_chosen_and_in_no_other(
         assert refusal.value.rule == "security"
 
 
+def test_without_a_choice_crun_may_be_preferred(settings: Settings, plugin: dict[str, Any]) -> None:
+    plugin["HostConfig"]["Runtime"] = "crun"
+
+    assert policy.judge(copy.deepcopy(plugin), settings)["HostConfig"]["Runtime"] == "crun"
+    with pytest.raises(Refused):
+        policy.judge(plugin, replace(settings, oci_runtime="kata"))
+
+
 @pytest.mark.parametrize("name", ["runc", "kata"])
 def test_a_runtime_of_its_own_threads_is_gvisor_alone(
     settings: Settings, plugin: dict[str, Any], name: str

@@ -38,6 +38,7 @@ from heimnetz_sandbox.observing import Observing
 from heimnetz_sandbox.pages import Pages
 from heimnetz_sandbox.pooling import Pool
 from heimnetz_sandbox.preparing import Preparer
+from heimnetz_sandbox.probing import choose_runtime
 from heimnetz_sandbox.projecting import Cancelling
 from heimnetz_sandbox.reaping import Reaper
 from heimnetz_sandbox.scheduling import Scheduler
@@ -191,6 +192,7 @@ class Sandbox:
                 await asyncio.sleep(1)
         place = replace(self._place, stack=stack)
         preparer = self._preparer(stack)
+        place = replace(place, oci_runtime=await choose_runtime(place, preparer))
         settings = self._settings
         pool = Pool(
             self._database,

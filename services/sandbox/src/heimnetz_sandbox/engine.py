@@ -118,12 +118,17 @@ class Engine:
     async def ping(self) -> None:
         await self._do(lambda client: client.ping())
 
+    async def offers(self, runtime: str) -> bool:
+        """Whether it knows this OCI runtime, and has cgroups version 2. Raises: EngineDown."""
+        info = await self._do(lambda client: client.info())
+        return info["CgroupVersion"] == "2" and runtime in (info["Runtimes"] or {})
+
     async def check_runtime(self, name: str) -> None:
         """Whether plugins can be isolated by this OCI runtime. Raises: EngineDown."""
         info = await self._do(lambda client: client.info())
         if (chosen := info["Chosen"]) != name:
             raise EngineDown(f"plugins are to run in {name!r}, and the engine proxy has {chosen!r}")
-        if why := why_unfit(name, info["Runtimes"]):
+        if why := why_unfit(name, info["Runtimes"] or {}):
             raise EngineDown(why)
 
     async def read_page(self, page: str) -> str:

@@ -39,7 +39,8 @@ class SandboxSettings(ServiceSettings):
         default="",
         pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$|^$",
         description="OCI runtime that isolates plugins, as the engine knows it: runsc is gVisor;"
-        " empty means the engine's own default",
+        " empty means crun where the engine has it, with cgroups version 2, and a plugin without"
+        " rights runs in it, and else the engine's default",
     )
     package_index_url: str = Field(
         default="", description="index of Python packages; empty means pip's own default"

@@ -1,5 +1,6 @@
 """What only an engine of one's own lets one try: stopping it, and setting it up otherwise."""
 
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,6 +105,32 @@ def assert_all_is_well(stand: Stand, plugin: str, asked: list[str], queued: set[
     eventually_sync(
         lambda: len(stand.containers()) == sum(pool_size(stand, one) for one in PLUGINS), 30
     )
+
+
+CGROUPS_2 = """
+import docker
+real = docker.APIClient.info
+docker.APIClient.info = lambda client: {**real(client), "CgroupVersion": "2"}
+"""
+
+
+@pytest.mark.parametrize(("program", "used"), [("runc", "crun"), ("false", "runc")])
+def test_crun_is_preferred_where_it_runs_a_plugin(
+    place: Path, postgres_url: str, key_ring: KeyRing, program: str, used: str
+) -> None:
+    known = {"crun": {"path": shutil.which(program)}}
+    with (
+        own_engine(configuration={"runtimes": known}) as engine,
+        standing(
+            place, postgres_url, key_ring, CGROUPS_2, engine=engine.socket, WARM_PER_PLUGIN="1"
+        ) as stand,
+    ):
+        stand.install("quick", BUSY)
+        assert stand.run("quick")["outcome"] == "ok"
+        (container,) = eventually_sync(lambda: waiting(stand, "quick"), 30)
+
+        runtime = engine.docker("inspect", "--format", "{{.HostConfig.Runtime}}", container)
+        assert runtime.strip() == used
 
 
 @pytest.mark.attack(row=58, what="stopping the engine during 20 runs")
