@@ -219,6 +219,8 @@ class Chain:
         Raises: HeimnetzError.
         """
         found = Verification()
+        # What is signed from here on may be of entries after those that are walked through.
+        signed_to = await self._find_signed()
         before = ORIGIN
         checkpoints: dict[int, Checkpoint] = {}
         position = 1
@@ -236,13 +238,14 @@ class Chain:
             found.last = told
             if told.position >= position:
                 _miss(found, checkpoints)
-                checkpoints = await self._map_checkpoints(position, told.position + BATCH)
+                until = min(told.position + BATCH, signed_to + 1)
+                checkpoints = await self._map_checkpoints(position, until)
                 position = told.position + BATCH
             signed = checkpoints.pop(told.position, None)
             if signed is not None:
                 self._judge(found, signed, told)
         _miss(found, checkpoints)
-        _miss(found, await self._map_checkpoints(found.last.position + 1, None))
+        _miss(found, await self._map_checkpoints(found.last.position + 1, signed_to + 1))
         self._is_verified = not found.problems
         self._show(is_intact=self._is_verified)
         if found.problems:
@@ -256,7 +259,15 @@ class Chain:
         else:
             found.add(told.entry, "forged")
 
-    async def _map_checkpoints(self, position: int, until: int | None) -> dict[int, Checkpoint]:
+    async def _find_signed(self) -> int:
+        """The last position that is signed; -1 without one."""
+        if self._key is None:
+            return -1
+        async with self._database.connection() as connection:
+            last = await trail.find_last_checkpoint(connection, self._key.id)
+        return -1 if last is None else last.link.position
+
+    async def _map_checkpoints(self, position: int, until: int) -> dict[int, Checkpoint]:
         """Those of this registry's key, by position; another's prove nothing."""
         if self._key is None:
             return {}

@@ -10,9 +10,10 @@ import pytest
 from httpx import AsyncClient, Response
 
 from heimnetz_common.testing import eventually, running
-from heimnetz_manifest.trail import read_checkpoint, verify_export
+from heimnetz_manifest.trail import Checkpoint, read_checkpoint, verify_export
 from heimnetz_registry.app import create
 from heimnetz_registry.settings import RegistrySettings
+from heimnetz_registry.store import trail
 
 pytestmark = pytest.mark.engine
 
@@ -199,6 +200,28 @@ async def test_a_checkpoint_signs_the_end_of_the_trail_once(
     assert checkpoint.link.position == len(written)
     assert checkpoint.link.digest.hex() == end["digest"]
     assert end["checkpoints"] >= 1
+
+
+async def test_what_is_signed_while_all_is_verified_is_no_problem(
+    written: list[int],
+    sign: Sign,
+    look: Look,
+    publish: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain, made = trail.list_checkpoints, []
+
+    async def list_late(*arguments: Any, **options: Any) -> list[Checkpoint]:
+        if not made:
+            made.append(await publish(version="2.0.0"))
+            made.append(await sign())
+        return await plain(*arguments, **options)
+
+    monkeypatch.setattr(trail, "list_checkpoints", list_late)
+
+    assert (await look())["problems"] == []
+    assert [one.status_code for one in made] == [201, 201]
+    assert made[1].json()["position"] > len(written)
 
 
 async def test_checkpoints_of_many_callers_at_once_are_one(written: list[int], sign: Sign) -> None:
