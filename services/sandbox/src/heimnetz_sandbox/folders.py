@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import stat
 import time
 import uuid
 from collections.abc import Collection, Mapping, Sequence
@@ -18,6 +19,7 @@ from pathlib import Path
 from heimnetz_sandbox.model import InputFile
 
 YOUNG_SECONDS = 3600
+OUTCOME_BYTES = 64 * 1024
 
 
 class Folders:
@@ -89,7 +91,20 @@ class Folders:
     def remove_code(self, sha256: str) -> None:
         shutil.rmtree(self.code(sha256), ignore_errors=True)
 
+    def read_outcome(self, build: str) -> bytes:
+        """The beginning of what the builder said, which may have made anything of its folder.
+
+        Raises: OSError.
+        """
+        path = self.root / "builds" / build / "out" / "outcome.json"
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:  # noqa: PTH123  a descriptor
+            return file.read(OUTCOME_BYTES)
+
     def store_dependencies(self, key: str, source: Path) -> None:
+        """Raises: NotADirectoryError, also for a link to one, which leads anywhere."""
+        if not stat.S_ISDIR(source.lstat().st_mode):
+            raise NotADirectoryError(source)
         # What the builder wrote has its umask, and goes where everybody may read.
         self._publish(source, self.dependencies(key), is_replaced=False)
         # As old as its last build, not as what was built.
@@ -119,20 +134,23 @@ class Folders:
             with contextlib.suppress(FileNotFoundError):
                 found.append((folder.stat().st_mtime, _size(folder), folder))
         total = sum(size for _, size, _ in found)
-        for used_at, size, folder in sorted(found):
+        for _, size, folder in sorted(found):
             if total <= room_bytes:
                 break
-            if folder.name not in kept and _is_old(used_at):
-                _take_away(folder)
-                total -= size
+            if folder.name not in kept:
+                total -= size if _take_away(folder) else 0
         return total
 
     def collect_code(self, kept: Collection[str]) -> None:
         """Removes what nobody needs and nobody has stored or tried for an hour."""
         for folder in (self.root / "code").iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                if folder.name not in kept and _is_old(folder.stat().st_mtime):
-                    _take_away(folder)
+            if folder.name not in kept:
+                _take_away(folder)
+
+    def collect_builds(self) -> None:
+        """Removes what a builder left whose sandbox died; none is allowed more than an hour."""
+        for folder in (self.root / "builds").iterdir():
+            _take_away(folder, 2 * YOUNG_SECONDS)
 
     def list_runs(self) -> list[str]:
         return [entry.name for entry in (self.root / "runs").iterdir()]
@@ -194,15 +212,20 @@ def _size(folder: Path) -> int:
     )
 
 
-def _is_old(used_at: float) -> bool:
-    return time.time() - used_at > YOUNG_SECONDS
+def _take_away(folder: Path, seconds: float = YOUNG_SECONDS) -> bool:
+    """Whether it is gone: it may have been used since it was measured, or another was faster.
 
-
-def _take_away(folder: Path) -> None:
-    """Whoever looks for it meanwhile finds it whole or not at all."""
+    Whoever looks for it meanwhile finds it whole or not at all.
+    """
     away = folder.with_name(f".{uuid.uuid4().hex}")
-    folder.rename(away)
+    try:
+        if time.time() - folder.stat().st_mtime <= seconds:
+            return False
+        folder.rename(away)
+    except FileNotFoundError:
+        return True
     shutil.rmtree(away, ignore_errors=True)
+    return True
 
 
 def _make(folder: Path) -> None:

@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from heimnetz_common import strictjson
 from heimnetz_common.database import Database
-from heimnetz_common.errors import Forbidden, NotFound
+from heimnetz_common.errors import Forbidden, InvalidInput, NotFound
 from heimnetz_common.http import ServiceClient
 from heimnetz_common.logs import get_logger
 from heimnetz_common.sealing import Sealer
@@ -235,7 +236,10 @@ class Preparer:
             metrics.BUILDS.labels("failed" if reason else "ok").inc()
             if reason is not None:
                 raise CannotPrepare(f"the dependencies could not be fetched: {reason}")
-            self._folders.store_dependencies(key, folder / "out" / "site")
+            try:
+                self._folders.store_dependencies(key, folder / "out" / "site")
+            except (FileNotFoundError, NotADirectoryError) as error:
+                raise CannotPrepare("the builder left no folder of dependencies") from error
         finally:
             await asyncio.to_thread(self._folders.remove_build, build)
 
@@ -270,14 +274,14 @@ class Preparer:
             container = await self._engine.create(identity.name, config)
             try:
                 await self._engine.start(container)
-                reason = await self._await_builder(container, folder)
+                reason = await self._await_builder(container, build)
             finally:
                 await asyncio.shield(self._engine.remove(container))
         finally:
             broker.close()
         return None if reason is None else "\n".join((reason, *refusals.found))
 
-    async def _await_builder(self, container: str, folder: Path) -> str | None:
+    async def _await_builder(self, container: str, build: str) -> str | None:
         """Why there are no dependencies, or None."""
         try:
             async with asyncio.timeout(self._build_seconds):
@@ -288,10 +292,11 @@ class Preparer:
         if ending.is_oom_killed:
             return "they need more memory or room than a builder has"
         try:
-            outcome = json.loads((folder / "out" / "outcome.json").read_bytes()[:65536])
-        except (OSError, ValueError) as error:
+            outcome = strictjson.loads(self._folders.read_outcome(build))
+        except (OSError, InvalidInput) as error:
             raise EngineDown(f"the builder ended with status {ending.exit_code}") from error
-        return None if outcome.get("ok") is True else str(outcome.get("reason"))[:4000]
+        said = outcome if isinstance(outcome, dict) else {}
+        return None if said.get("ok") is True else str(said.get("reason"))[:4000]
 
 
 def _ignore(_attempt: Attempt) -> None:

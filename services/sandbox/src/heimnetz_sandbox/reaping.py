@@ -125,5 +125,6 @@ class Reaper:
             digests = await installations.list_digests(connection)
             kept = await installations.list_dependencies(connection)
         await asyncio.to_thread(self._folders.collect_code, digests)
+        await asyncio.to_thread(self._folders.collect_builds)
         collect = self._folders.collect_dependencies
         metrics.DEPENDENCIES.set(await asyncio.to_thread(collect, kept, self._dependencies_bytes))

@@ -3,10 +3,11 @@
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from heimnetz_sandbox.folders import Folders
+from heimnetz_sandbox.folders import OUTCOME_BYTES, Folders
 
 DAY = 86_400
 
@@ -102,3 +103,83 @@ def test_dependencies_that_are_used_are_as_new(folders: Folders) -> None:
     assert folders.has_dependencies("used")
     assert not folders.has_dependencies("other")
     assert folders.collect_dependencies(set(), 0) == 100
+
+
+def test_what_is_used_while_the_folders_are_measured_stays(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(folders, "used", 30)
+    plain = os.lstat
+
+    def measure(path: Any, **options: Any) -> os.stat_result:
+        folders.has_dependencies("used")
+        return plain(path, **options)
+
+    monkeypatch.setattr(os, "lstat", measure)
+    folders.collect_dependencies(set(), 0)
+
+    assert left(folders) == {"used"}
+
+
+def test_two_sandboxes_may_collect_at_once(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(folders, "unused", 30)
+    add(folders, "also-unused", 20)
+    plain = Path.rename
+    meanwhile = [Folders(folders.root)]
+
+    def rename(self: Path, target: Path) -> Path:
+        if meanwhile:
+            meanwhile.pop().collect_dependencies(set(), 0)
+        return plain(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+
+    assert folders.collect_dependencies(set(), 0) == 0
+    assert left(folders) == set()
+
+
+def test_what_a_dead_sandbox_left_of_a_build_goes_and_a_build_of_now_stays(
+    folders: Folders,
+) -> None:
+    user = (os.getuid(), os.getgid())
+    left_behind = folders.make_build("left-behind", b"", user)
+    (left_behind / "out" / "site").mkdir()
+    folders.make_build("of-now", b"", user)
+    long_ago = time.time() - DAY
+    os.utime(left_behind, (long_ago, long_ago))
+
+    folders.collect_builds()
+
+    assert [path.name for path in (folders.root / "builds").iterdir()] == ["of-now"]
+
+
+def test_of_what_a_builder_left_only_a_file_is_read_and_only_its_beginning(
+    folders: Folders, tmp_path: Path
+) -> None:
+    out = folders.make_build("one", b"", (os.getuid(), os.getgid())) / "out"
+    said = out / "outcome.json"
+
+    said.write_bytes(bytes(2 * OUTCOME_BYTES))
+    assert len(folders.read_outcome("one")) == OUTCOME_BYTES
+
+    said.unlink()
+    os.mkfifo(said)
+    assert folders.read_outcome("one") == b""
+
+    said.unlink()
+    said.symlink_to(tmp_path / "secret")
+    with pytest.raises(OSError, match="symbolic links"):
+        folders.read_outcome("one")
+
+
+def test_a_builder_cannot_have_another_folder_bound_as_its_dependencies(
+    folders: Folders, tmp_path: Path
+) -> None:
+    site = folders.make_build("one", b"", (os.getuid(), os.getgid())) / "out" / "site"
+    site.symlink_to(tmp_path)
+
+    with pytest.raises(NotADirectoryError):
+        folders.store_dependencies("key", site)
+    assert not folders.has_dependencies("key")
