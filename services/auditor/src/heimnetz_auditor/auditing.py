@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -38,6 +39,8 @@ MAX_CHANGES = 25
 #: Of 200 versions each.
 MAX_PAGES = 10
 _LET_IN = frozenset({"approved", "deprecated", "yanked"})
+
+_ESCAPED = re.compile(r"[\x00-\x1f]")
 
 log = get_logger(__name__)
 
@@ -198,11 +201,11 @@ def announcement(
         verdict=answer.verdict,
         counts=dict(answer.counts),
         permission_difference={
-            "undeclared": [text[:200] for text in answer.undeclared[:MAX_DIFFERENCES]],
-            "unused": [text[:200] for text in answer.unused[:MAX_DIFFERENCES]],
+            "undeclared": [_short(text) for text in answer.undeclared[:MAX_DIFFERENCES]],
+            "unused": [_short(text) for text in answer.unused[:MAX_DIFFERENCES]],
         },
         report_url=f"/api/auditor/v1/audits/{request.plugin}/{request.version}",
-        reasons=list(answer.reasons),
+        reasons=[_short(text, 500) for text in answer.reasons],
         engine_version=answer.engine_version,
         changes=dict(changes),
     )
@@ -214,9 +217,14 @@ def compare(before: str | None, after: str | None) -> dict[str, list[str]]:
         return {}
     old, new = _findings(before), _findings(after)
     return {
-        "new": [text[:200] for text in sorted(new - old)[:MAX_CHANGES]],
-        "gone": [text[:200] for text in sorted(old - new)[:MAX_CHANGES]],
+        "new": [_short(text) for text in sorted(new - old)[:MAX_CHANGES]],
+        "gone": [_short(text) for text in sorted(old - new)[:MAX_CHANGES]],
     }
+
+
+def _short(text: str, characters: int = 200) -> str:
+    """A character that JSON escapes would take six bytes of the event's room."""
+    return _ESCAPED.sub("\ufffd", text[:characters])
 
 
 def _findings(report: str) -> set[str]:

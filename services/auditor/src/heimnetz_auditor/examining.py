@@ -14,6 +14,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from heimnetz_audit import ENGINE_VERSION
+from heimnetz_audit.model import Severity
 from heimnetz_auditor.errors import AuditFailed
 from heimnetz_auditor.model import Answer, Request, Verdict
 from heimnetz_auditor.policy import OwnersPolicy
@@ -29,6 +30,7 @@ _MAX_COMPLAINT_BYTES = 8 * 1024
 log = get_logger(__name__)
 
 _Text = Annotated[str, Field(max_length=MAX_ANSWER_BYTES)]
+_Severity = Annotated[str, Field(pattern=rf"^({'|'.join(one.label for one in Severity)})$")]
 
 
 class _Said(BaseModel):
@@ -43,7 +45,7 @@ class _Said(BaseModel):
     grade: Annotated[str, Field(pattern=r"^[A-F]$")] = "F"
     verdict: Annotated[str, Field(pattern=r"^(approve|review|reject)$")] = "review"
     reasons: list[_Text] = []
-    counts: dict[str, Annotated[int, Field(ge=0)]] = {}
+    counts: dict[_Severity, Annotated[int, Field(ge=0, le=MAX_ANSWER_BYTES)]] = {}
     undeclared: list[_Text] = []
     unused: list[_Text] = []
     reports: dict[str, _Text] = {}

@@ -199,18 +199,26 @@ async def find_report(
 async def put_audit(
     connection: Connection, request: Request, answer: Answer, policy_sha256: str
 ) -> int:
-    """The audit of this engine version; another one of the same version is replaced."""
+    """The audit of this engine version; another one of the same version is replaced.
+
+    It is the latest also when the clock was set back since the one before.
+    """
     return int(
         await connection.fetchval(
             """
             INSERT INTO audits (plugin, version, sha256, engine_version, policy_sha256, score,
-                                grade, verdict, reasons, counts, holds_until)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                                grade, verdict, reasons, counts, holds_until, audited_at)
+            SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
+                   greatest(now(), max(audited_at) + interval '1 microsecond')
+              FROM audits
+             WHERE plugin = $1
+               AND version = $2
                 ON CONFLICT ON CONSTRAINT audits_once DO UPDATE
                SET policy_sha256 = excluded.policy_sha256, score = excluded.score,
                    grade = excluded.grade, verdict = excluded.verdict,
                    reasons = excluded.reasons, counts = excluded.counts,
-                   holds_until = excluded.holds_until, audited_at = now()
+                   holds_until = excluded.holds_until, audited_at = excluded.audited_at,
+                   is_gone = false
          RETURNING id
             """,
             request.plugin,

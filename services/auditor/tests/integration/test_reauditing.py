@@ -232,3 +232,30 @@ def test_long_lists_of_changes_are_cut() -> None:
     changes = compare('{"findings": []}', f'{{"findings": [{rows}]}}')
 
     assert [len(text) for text in changes["new"]] == [200] * MAX_CHANGES
+
+
+async def test_an_audit_is_the_latest_also_when_the_clock_was_set_back(old_house: House) -> None:
+    async with old_house.database.transaction() as connection:
+        await connection.execute("UPDATE audits SET audited_at = now() + interval '1 year'")
+    await reauditing(old_house).ask(TODAY)
+    while await old_house.auditing.work():
+        pass
+
+    assert await reauditing(old_house).ask(TODAY) == 0
+
+
+async def test_what_was_gone_and_is_there_again_is_audited_again(
+    house: House, package: Package
+) -> None:
+    house.auditing = house.with_examiner(saying())
+    body = package("adder", HARMLESS)
+    await house.submit("adder", body)
+    await house.auditing.work()
+    async with house.database.transaction() as connection:
+        await store.mark_gone(connection, "adder", "1.0.0")
+
+    await house.submit("adder", body)
+    await house.auditing.work()
+    await make_old(house)
+
+    assert await reauditing(house).ask(TODAY) == 1

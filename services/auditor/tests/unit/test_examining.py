@@ -1,6 +1,7 @@
 """Workers that misbehave: whatever they do, the answer is a reason, and nothing stays behind."""
 
 import asyncio
+import json
 import os
 import sys
 from datetime import date
@@ -8,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from heimnetz_auditor.auditing import announcement, compare
 from heimnetz_auditor.errors import AuditFailed
 from heimnetz_auditor.examining import MAX_ANSWER_BYTES, Examiner
 from heimnetz_auditor.model import Answer, Request, Verdict
 from heimnetz_auditor.policy import load_policy
+from heimnetz_common.events import MAX_EVENT_BYTES, encode
 from heimnetz_common.testing import eventually
 
 MIB = 1024 * 1024
@@ -71,6 +74,7 @@ async def test_a_large_package_is_handed_over_whole() -> None:
         (GOOD.replace("93", "101"), "makes no sense"),
         (GOOD.replace('"approve"', '"trust-me"'), "makes no sense"),
         (GOOD.replace('"grade": "A"', '"grade": "A", "extra": 1'), "makes no sense"),
+        (GOOD.replace('"counts": {"high": 0}', '"counts": {"any": 0}'), "makes no sense"),
         (GOOD.replace('"unused"', '"holds_until": "2026-02-28", "unused"'), "makes no sense"),
         (GOOD.replace('"unused"', '"holds_until": "2026-02-30", "unused"'), "makes no sense"),
     ],
@@ -80,6 +84,21 @@ async def test_a_worker_that_misbehaves_is_a_failed_audit(script: str, reason: s
         await examine(script, seconds=0.5 if "sleep" in script else 20)
 
     assert reason in caught.value.detail
+
+
+@pytest.mark.parametrize("character", ["\x01", "\U0001f600", '"'])
+async def test_the_most_that_a_worker_can_say_fits_into_an_event(character: str) -> None:
+    texts = f"[{character!r} * 500] * 200"
+    script = GOOD.replace('["fine"]', texts).replace(
+        '"undeclared": [], "unused": []', f'"undeclared": {texts}, "unused": {texts}'
+    )
+    rows = [{"rule": character * 500, "file": "a.py", "line": line} for line in range(100)]
+    changes = compare(json.dumps({"findings": rows[:50]}), json.dumps({"findings": rows[50:]}))
+
+    said = announcement(REQUEST, await examine(script), changes)
+
+    _, document = encode(said, service="auditor", subject="adder/1.0.0", traceparent=None)
+    assert 10_000 < len(document) < MAX_EVENT_BYTES
 
 
 async def test_an_endless_answer_is_cut_off() -> None:
