@@ -63,6 +63,18 @@ def test_an_export_has_each_checkpoint_after_the_entries_that_it_covers(export: 
     assert lines == [CHAIN[0], SIGNED[0], CHAIN[1], CHAIN[2], SIGNED[1]]
 
 
+def test_what_is_signed_during_an_export_is_left_to_the_next_one(
+    trail: Any, heimnetz: Heimnetz
+) -> None:
+    later = write_checkpoint(sign_checkpoint(KEY, Link(9, 9, ORIGIN), AT), KEY.public)
+    page = {"items": [*SIGNED, later], "next_cursor": None}
+    trail.on(f"GET {REGISTRY}/trail/checkpoints", page)
+
+    lines = [json.loads(line) for line in heimnetz("trail", "export").out.splitlines()]
+
+    assert [line["position"] for line in lines] == [1, 1, 2, 3, 3]
+
+
 @pytest.mark.parametrize("anchor", ["--checkpoint", "--key"])
 def test_an_export_is_verified_offline(
     export: Path, noted: Path, platform: Any, heimnetz: Heimnetz, anchor: str

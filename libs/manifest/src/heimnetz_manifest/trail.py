@@ -156,7 +156,10 @@ def _time(value: Any) -> datetime:
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
         raise ValueError(value)
-    return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(value) from error
 
 
 def _entry(document: Any) -> Entry:
@@ -166,6 +169,8 @@ def _entry(document: Any) -> Entry:
     texts += [one for one in (entry.state_before, entry.state_after) if one is not None]
     if not all(isinstance(one, str) for one in texts):
         raise ValueError(document)
+    # JSON may hold half a character, which has no bytes to make a digest of.
+    "".join(texts).encode()
     return entry
 
 

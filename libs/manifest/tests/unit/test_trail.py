@@ -214,6 +214,10 @@ def test_a_checkpoint_survives_writing_and_reading() -> None:
         json.dumps({**exported(MADE)[0], "reason": "x" * 70_000}),
         json.dumps({"signature": 1}),
         json.dumps({**write_checkpoint(END, KEY.public), "at": "2026-01-01T00:00:00"}),
+        json.dumps({**write_checkpoint(END, KEY.public), "at": "0001-01-01T00:00:00+14:00"}),
+        json.dumps(
+            {**exported(MADE)[0], "entry": {**exported(MADE)[0]["entry"], "reason": "\ud800"}}
+        ),
     ],
 )
 def test_a_line_that_is_neither_entry_nor_checkpoint_is_refused(line: str) -> None:

@@ -2,7 +2,9 @@
 
 import base64
 import heapq
+import itertools
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -244,13 +246,17 @@ def export() -> None:
     """
     from heimnetz_sdk.errors import HeimnetzError
 
+    until = math.inf
     with open_client() as client:
         try:
-            client.registry.make_checkpoint()
+            until = client.registry.make_checkpoint().position
         except HeimnetzError as error:
             note(f"the end of the trail is not signed: {error}")
         entries = _every(client.registry.list_chain)
-        checkpoints = _every(client.registry.list_checkpoints)
+        # A later one may be of entries that came after the last that is exported.
+        checkpoints = itertools.takewhile(
+            lambda one: one.position <= until, _every(client.registry.list_checkpoints)
+        )
         for item in heapq.merge(entries, checkpoints, key=lambda item: item.position):
             show(json.dumps(item.document))
 
