@@ -12,6 +12,7 @@ from heimnetz_cli.commands import (
     catalogue,
     developing,
     diagnosing,
+    documenting,
     operating,
     owning,
     publishing,
@@ -55,6 +56,7 @@ def heimnetz(
 for family in (
     account,
     catalogue,
+    documenting,
     authoring,
     developing,
     auditing,

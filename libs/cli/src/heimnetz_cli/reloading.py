@@ -1,16 +1,19 @@
 """Tells when a plugin's files were saved: by looking again and again, which works everywhere."""
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+POLL_SECONDS = 0.2
 
-def saves(project: Path, pause: Callable[[], None]) -> Iterator[None]:
+
+def saves(project: Path) -> Iterator[None]:
     """At once, and whenever a file of the package is another one than before; without an end."""
     seen = _look(project)
     yield
     while True:
-        pause()
+        time.sleep(POLL_SECONDS)
         now = _look(project)
         if now != seen:
             seen = now

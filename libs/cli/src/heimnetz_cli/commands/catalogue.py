@@ -17,7 +17,7 @@ from heimnetz_cli.output import (
     size,
     when,
 )
-from heimnetz_cli.session import load, open_client
+from heimnetz_cli.session import open_client
 
 if TYPE_CHECKING:
     from heimnetz_sdk.client import Client
@@ -268,22 +268,6 @@ def decide(
         show(f"{changed.plugin} {changed.version} is {changed.state}")
 
 
-def docs(
-    plugin: Annotated[str | None, typer.Argument(metavar="[PLUGIN[@VERSION]]")] = None,
-    is_opened: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
-) -> None:
-    """Print the address of the documentation."""
-    from urllib.parse import quote
-
-    base = f"{load().url.rstrip('/')}/docs/"
-    if plugin is not None:
-        name, version = split(plugin)
-        base += f"{quote(name, safe='')}/" + (f"{quote(version, safe='')}/" if version else "")
-    show(base)
-    if is_opened:
-        typer.launch(base)
-
-
 def add_to(app: typer.Typer) -> None:
     app.command(epilog=example("heimnetz search energy"))(search)
     app.command("show", epilog=example("heimnetz show energy-report@1.0.0"))(show_version)
@@ -296,4 +280,3 @@ def add_to(app: typer.Typer) -> None:
     app.command(
         epilog=example('heimnetz decide web-probe@1.0.0 approved --reason "I read its code"')
     )(decide)
-    app.command(epilog=example("heimnetz docs energy-report --open"))(docs)

@@ -1,6 +1,5 @@
 """A plugin under the author's hands: run on every save."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from heimnetz_manifest import Manifest
     from heimnetz_sdk.client import Client
     from heimnetz_sdk.models import Draft
-
-POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ def _loop(client: "Client", project: Path, wish: Wish) -> None:
     from heimnetz_cli.reloading import saves
     from heimnetz_sdk.errors import Forbidden, HeimnetzError, Unauthenticated
 
-    for _ in saves(project, lambda: time.sleep(POLL_SECONDS)):
+    for _ in saves(project):
         try:
             _round(client, project, wish)
         except (Forbidden, Unauthenticated):
