@@ -253,6 +253,7 @@ class Sandbox:
             sealer=self._sealer,
             builder_image=settings.builder_image,
             index=self._index,
+            dependencies_bytes=settings.dependencies_bytes,
             build_seconds=settings.build_seconds,
             stack=stack,
             instance=self._instance,

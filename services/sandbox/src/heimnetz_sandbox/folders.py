@@ -129,10 +129,7 @@ class Folders:
 
         What is younger than an hour stays: somebody may be about to use it.
         """
-        found = []
-        for folder in (self.root / "deps").iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                found.append((folder.stat().st_mtime, _size(folder), folder))
+        found = self._list_dependencies()
         total = sum(size for _, size, _ in found)
         for _, size, folder in sorted(found):
             if total <= room_bytes:
@@ -140,6 +137,18 @@ class Folders:
             if folder.name not in kept:
                 total -= size if _take_away(folder) else 0
         return total
+
+    def measure_dependencies(self) -> int:
+        """Bytes."""
+        return sum(size for _, size, _ in self._list_dependencies())
+
+    def _list_dependencies(self) -> list[tuple[float, int, Path]]:
+        """Time of the last use, bytes and folder; another sandbox may remove them meanwhile."""
+        found = []
+        for folder in (self.root / "deps").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                found.append((folder.stat().st_mtime, _size(folder), folder))
+        return found
 
     def collect_code(self, kept: Collection[str]) -> None:
         """Removes what nobody needs and nobody has stored or tried for an hour."""

@@ -57,6 +57,7 @@ class Preparer:
         sealer: Sealer,
         builder_image: str,
         index: Index,
+        dependencies_bytes: int,
         build_seconds: float,
         stack: str,
         instance: str,
@@ -69,6 +70,7 @@ class Preparer:
         self._sealer = sealer
         self._builder_image = builder_image
         self._index = index
+        self._dependencies_bytes = dependencies_bytes
         self._build_seconds = build_seconds
         self._stack = stack
         self._instance = instance
@@ -134,6 +136,13 @@ class Preparer:
         assert ready.program is not None
         key = ready.program.dependencies
         if key is not None and not self._folders.has_dependencies(key):
+            # A new lock on every save would fill the disk.
+            taken = await asyncio.to_thread(self._folders.measure_dependencies)
+            if taken > self._dependencies_bytes:
+                raise CannotPrepare(
+                    "there is no room for dependencies of what is not installed: unused ones are"
+                    " removed within two hours"
+                )
             await self._build(ready, package)
         return ready
 

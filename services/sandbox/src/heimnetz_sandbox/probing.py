@@ -42,8 +42,8 @@ async def choose_runtime(place: Place, preparer: Preparer) -> str:
         report = await drafts.run(
             package, example=None, given=None, configuration={}, is_granted=False
         )
-    except HeimnetzError as error:
-        log.warning("runtime_not_tried", runtime=CRUN, reason=error.detail)
+    except (HeimnetzError, OSError) as error:
+        log.warning("runtime_not_tried", runtime=CRUN, reason=str(error))
         return ""
     if report["outcome"] != "ok":
         log.warning("runtime_unfit", runtime=CRUN, reason=report["reason"])

@@ -18,7 +18,7 @@ import pytest
 
 from heimnetz_common.testing import KeyRing, eventually_sync
 from heimnetz_sandbox.broker.indexes import read_index
-from heimnetz_sandbox.testing import BUILDER_IMAGE, Stand, ask_engine, standing
+from heimnetz_sandbox.testing import BUILDER_IMAGE, Stand, ask_engine, package, standing
 
 pytestmark = pytest.mark.engine
 
@@ -106,6 +106,8 @@ def building(
     settings = {
         "PACKAGE_INDEX_URL": f"http://{index.place}/simple",
         "PACKAGE_INDEX_HOSTS": files.place,
+        # Nothing more than what is installed, and what is young.
+        "DEPENDENCIES_BYTES": "0",
     }
     with standing(place, postgres_url, key_ring, **settings) as stand:
         yield stand
@@ -386,3 +388,21 @@ def test_a_lock_that_names_another_index_is_refused_before_anything_is_fetched(
     assert run["outcome"] == "refused"
     assert "line 1 of the lock" in run["reason"]
     assert json.dumps(run["reason"]).isascii()
+
+
+def test_what_is_not_installed_fetches_nothing_where_dependencies_have_no_room(
+    building: Stand, index: Index
+) -> None:
+    for name in ("fits", "full"):
+        index.files[f"{name}-1.0-py3-none-any.whl"] = wheel(name, {f"{name}.py": "VALUE = 1\n"})
+    code = "import fits\ndef run(input, context): return fits.VALUE"
+    install(building, "first", code, index.lock("fits", "fits-1.0-py3-none-any.whl"))
+    assert building.run("first")["outcome"] == "ok"
+
+    lock = index.lock("full", "full-1.0-py3-none-any.whl")
+    more = {"dependencies": {"lock": "requirements.lock"}}
+    data = package("draft", code, {"requirements.lock": lock}, **more)
+    report = building.call("POST", "/v1/drafts", files={"file": ("draft.tar.gz", data)}).json()
+
+    assert report["outcome"] == "refused"
+    assert "no room for dependencies" in report["reason"]
