@@ -19,13 +19,15 @@ const QUIET_CONNECTS = ['/run/heimnetz/', '127.0.0.1:3128'];
 const isQuiet = (text, starts) => starts.some((start) => text.startsWith(start));
 
 function onFile(file, isWritten) {
-  if (typeof file === 'number') return null;
+  // Open already, as a number or a FileHandle: it was told when it was opened.
+  if (typeof file !== 'string' && !(file instanceof URL) && !Buffer.isBuffer(file)) return null;
   const text = path.resolve(file instanceof URL ? file.pathname : String(file));
   if (isQuiet(text, isWritten ? QUIET_WRITES : QUIET_READS)) return null;
   return [isWritten ? 'write' : 'read', text];
 }
 
-const onOpen = (file, flags) => onFile(file, typeof flags === 'number' ? flags & 3 : /[wa+]/.test(flags));
+const isWriting = (flags) => (typeof flags === 'number' ? flags & 3 : typeof flags === 'string' && /[wa+]/.test(flags));
+const onOpen = (file, flags) => onFile(file, isWriting(flags));
 
 function onConnect(...given) {
   const [to] = Array.isArray(given[0]) ? given[0] : net._normalizeArgs(given);
