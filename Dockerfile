@@ -62,6 +62,9 @@ COPY --chmod=0444 services/sandbox/runtimes/python/runner.py services/sandbox/ru
      services/sandbox/runtimes/python/clearing.py /opt/heimnetz/
 COPY --chmod=0444 libs/sdk/python/src/heimnetz_sdk/plugin.py libs/sdk/python/src/heimnetz_sdk/serving.py \
      /opt/heimnetz/heimnetz_sdk/
+# A container has no place to keep bytecode: without this each would make it anew.
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/heimnetz && \
+    PYTHONPATH=/opt/heimnetz python3 -c "import runner"
 WORKDIR /
 USER 65534:65534
 CMD ["python3", "--version"]

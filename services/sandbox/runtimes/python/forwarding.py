@@ -3,9 +3,11 @@
 Process 1 does this beside the runner. Standard library only.
 """
 
+from __future__ import annotations
+
+import _thread
 import contextlib
 import socket
-import threading
 
 BROKER = "/run/heimnetz/broker.sock"
 PORT = 3128
@@ -20,23 +22,35 @@ def listen() -> socket.socket:
 
 
 def start(listener: socket.socket) -> None:
-    threading.Thread(target=accept, args=(listener,), daemon=True).start()
+    _thread.start_new_thread(accept, (listener,))
 
 
 def accept(listener: socket.socket) -> None:
     while True:
         client, _ = listener.accept()
         with contextlib.suppress(RuntimeError):  # no more threads: the plugin's cap is reached
-            threading.Thread(target=serve, args=(client,), daemon=True).start()
+            _thread.start_new_thread(serve, (client,))
 
 
 def serve(client: socket.socket) -> None:
-    with client, socket.socket(socket.AF_UNIX) as broker, contextlib.suppress(OSError):
+    with (
+        client,
+        socket.socket(socket.AF_UNIX) as broker,
+        contextlib.suppress(OSError, RuntimeError),
+    ):
         broker.connect(BROKER)
-        back = threading.Thread(target=pump, args=(broker, client), daemon=True)
-        back.start()
+        is_answering = _thread.allocate_lock()
+        is_answering.acquire()
+        _thread.start_new_thread(answer, (broker, client, is_answering))
         pump(client, broker)
-        back.join()
+        is_answering.acquire()
+
+
+def answer(broker: socket.socket, client: socket.socket, is_answering: _thread.LockType) -> None:
+    try:
+        pump(broker, client)
+    finally:
+        is_answering.release()
 
 
 def pump(source: socket.socket, sink: socket.socket) -> None:

@@ -1,10 +1,15 @@
 """Frames of docs/runner-protocol.md, in any portions. Standard library only."""
 
+from __future__ import annotations
+
 import json
 import os
 import struct
-from collections.abc import Callable
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 CHUNK_BYTES = 64 * 1024
 HEADER = struct.Struct(">I")

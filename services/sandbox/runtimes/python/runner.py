@@ -5,7 +5,9 @@ runs in children whose output and answers come through pipes. The protocol is in
 docs/runner-protocol.md. The sandbox believes nothing that comes from here.
 """
 
-import base64
+from __future__ import annotations
+
+import binascii
 import codecs
 import contextlib
 import json
@@ -15,16 +17,17 @@ import signal
 import socket
 import stat
 import sys
-import threading
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Any
 
 sys.path.append("/opt/heimnetz")
 import forwarding
-from clearing import bury, empty, end_others
+from clearing import bury, empty, end_others, watch_end
 from framing import CHUNK_BYTES, HEADER, Frames, encode, first_frame
-from working import ENDS, OUT, TMP, become_template, become_worker, set_dumpable
+from working import ENDS, ENVIRONMENT, OUT, TMP, become_template, become_worker, set_dumpable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
 
 PROTOCOL = 1
 SOCKET = "/run/heimnetz/runner.sock"
@@ -92,7 +95,7 @@ class Supervisor:
             bury(template)
             self.greet_template()
             for folder in (TMP, OUT):
-                empty(Path(folder))
+                empty(folder)
             self.send({"type": "ready"})
         if self.is_ready:
             os._exit(0)  # it ended while it waited
@@ -260,25 +263,12 @@ class Supervisor:
             if stat.S_ISREG(os.fstat(descriptor).st_mode):
                 self.send({"type": "file", "name": entry.name})
                 while data := os.read(descriptor, FILE_CHUNK_BYTES):
-                    self.send({"type": "data", "base64": base64.b64encode(data).decode()})
+                    text = binascii.b2a_base64(data, newline=False).decode()
+                    self.send({"type": "data", "base64": text})
             os.close(descriptor)
 
     def send(self, frame: dict[str, Any]) -> None:
         self.connection.sendall(encode(frame))
-
-
-def watch_end(process: int) -> int:
-    """A descriptor that can be read from when the child has ended."""
-    with contextlib.suppress(OSError):  # gVisor knows no such descriptors
-        return os.pidfd_open(process)
-    read, write = os.pipe()
-
-    def wait() -> None:
-        os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
-        os.close(write)
-
-    threading.Thread(target=wait, daemon=True).start()
-    return read
 
 
 def close(descriptors: Iterable[int]) -> None:
@@ -288,6 +278,9 @@ def close(descriptors: Iterable[int]) -> None:
 
 def main() -> None:
     set_dumpable(0)
+    # What the workers inherit; set here, its pages are theirs and ours.
+    os.environ.clear()
+    os.environ.update(ENVIRONMENT | forwarding.VARIABLES)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.connect(SOCKET)
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):

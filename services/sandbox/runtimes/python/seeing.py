@@ -3,11 +3,18 @@
 who wants to hide from it can. Standard library only.
 """
 
+from __future__ import annotations
+
 import os
 import sys
-import threading
-from collections.abc import Callable
-from typing import Any
+from _thread import _local  # threading is larger
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Seen = tuple[str, str] | None
 
 MOST = 200
 MOST_CHARACTERS = 300
@@ -24,7 +31,7 @@ class Watch:
         self.tell: Callable[[str, str], None] = lambda _kind, _target: None
         self.known: set[tuple[str, str]] = set()
         # What is told in one thread must not hide what another touches meanwhile.
-        self.of_thread = threading.local()
+        self.of_thread = _local()
 
     def hook(self, event: str, args: tuple[Any, ...]) -> None:
         look = LOOKS.get(event)
@@ -42,14 +49,11 @@ class Watch:
             self.of_thread.tells = False
 
 
-Seen = tuple[str, str] | None
-
-
 def on_open(args: tuple[Any, ...]) -> Seen:
     path, mode, flags = args
     if isinstance(path, int):
         return None
-    text = os.path.abspath(os.fsdecode(path))  # noqa: PTH100  asks the system nothing
+    text = os.path.abspath(os.fsdecode(path))
     is_written = any(letter in (mode or "") for letter in "wax+") or bool(
         (flags or 0) & (os.O_WRONLY | os.O_RDWR)
     )

@@ -1,5 +1,8 @@
 """The processes that the plugin's own code runs in: one a call, or a template and its copies."""
 
+from __future__ import annotations
+
+import _thread
 import contextlib
 import ctypes
 import errno
@@ -9,18 +12,18 @@ import json
 import os
 import socket
 import sys
-import threading
-import traceback
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NoReturn
 
 import broker
-import forwarding
 import framing
 import seeing
 
-OUT = Path("/out")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any, NoReturn
+
+OUT = "/out"
 PR_SET_DUMPABLE = 4
 SEARCHED = ("/plugin/src", "/plugin", "/deps")
 TMP = "/tmp"  # noqa: S108  a tmpfs of this container alone
@@ -34,13 +37,29 @@ def set_dumpable(value: int) -> None:
     ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, value, 0, 0, 0)
 
 
+class Context(SimpleNamespace):
+    """`Path` is imported for who asks for one: it is large, and most calls have no files."""
+
+    @functools.cached_property
+    def files(self) -> dict[str, Path]:
+        from pathlib import Path
+
+        return {name: Path("/in") / name for name in self.names}
+
+    @functools.cached_property
+    def out(self) -> Path:
+        from pathlib import Path
+
+        return Path(OUT)
+
+
 class Worker:
     """Imports the plugin, says that it is ready, makes one call, ends."""
 
     def __init__(self, load: dict[str, Any], calls: int, answers: int) -> None:
         self.load, self.calls, self.answers = load, calls, answers
         # Threads of the plugin may speak too, and frames must not mix.
-        self.lock = threading.Lock()
+        self.lock = _thread.allocate_lock()
 
     def live(self) -> NoReturn:
         self.serve(self.loaded())
@@ -49,7 +68,7 @@ class Worker:
         """The plugin's function; the process ends where there is none."""
         seeing.begin(self.tell)
         try:
-            sys.path[:0] = [folder for folder in SEARCHED if Path(folder).is_dir()]
+            sys.path[:0] = [folder for folder in SEARCHED if os.path.isdir(folder)]
             module, _, name = self.load["entry_point"].partition(":")
             function = getattr(importlib.import_module(module), name)
             self.say({"type": "ready"})
@@ -84,11 +103,10 @@ class Worker:
             sys.stderr.flush()
         os._exit(0)  # threads and exit hooks of the plugin must not hold the run up
 
-    def context(self, call: dict[str, Any]) -> SimpleNamespace:
-        context = SimpleNamespace(
+    def context(self, call: dict[str, Any]) -> Context:
+        context = Context(
+            names=call["files"],
             config=call["configuration"],
-            files={name: Path("/in") / name for name in call["files"]},
-            out=OUT,
             storage=broker.Storage(),
             fetch=broker.fetch,
             publish=broker.publish,
@@ -106,7 +124,7 @@ class Worker:
 
     def report(self, error: BaseException) -> None:
         with contextlib.suppress(BaseException):
-            traceback.print_exception(error)
+            sys.__excepthook__(type(error), error, error.__traceback__)
         cause = "out_of_memory" if isinstance(error, MemoryError) else "error"
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
             cause = "disk_limit"
@@ -132,8 +150,6 @@ def settle(ends: dict[str, int], *others: int) -> None:
     kept = sorted({ends["calls"], ends["answers"], *others})
     for first, last in zip([2, *kept], [*kept, 1 << 16], strict=True):
         os.closerange(first + 1, last)
-    os.environ.clear()
-    os.environ.update(ENVIRONMENT | forwarding.VARIABLES)
     os.chdir(TMP)
     sys.argv = ["plugin"]
 
