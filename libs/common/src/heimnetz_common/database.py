@@ -95,7 +95,7 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection for reading.
+        """A connection for reading, and for what is one statement.
 
         Raises: Unavailable, Full.
         """

@@ -7,6 +7,7 @@ Nothing else publishes to NATS: `publish` may return without the message having 
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from heimnetz_common import events
@@ -30,10 +31,20 @@ _PURGE_EVERY_ROUNDS = 3600
 log = get_logger(__name__)
 
 
-async def append(
-    connection: Connection, data: events.EventData, *, service: str, subject: str
-) -> str:
-    """Announce a fact when the caller's transaction commits; the event's id."""
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A row of the outbox, for who writes it together with something else.
+
+    The relay is to be woken with `pg_notify('outbox_' || current_schema(), '')`.
+    """
+
+    event_id: str
+    event_type: str
+    document: bytes
+    trace_id: str | None
+
+
+def announcement(data: events.EventData, *, service: str, subject: str) -> Announcement:
     trace = current_trace()
     event_id, document = events.encode(
         data,
@@ -41,6 +52,14 @@ async def append(
         subject=subject,
         traceparent=trace.traceparent if trace else None,
     )
+    return Announcement(event_id, data.type(), document, trace.trace_id if trace else None)
+
+
+async def append(
+    connection: Connection, data: events.EventData, *, service: str, subject: str
+) -> str:
+    """Announce a fact when the caller's transaction commits; the event's id."""
+    told = announcement(data, service=service, subject=subject)
     await connection.execute(
         """
         WITH added AS (
@@ -49,12 +68,12 @@ async def append(
           RETURNING 1)
         SELECT pg_notify('outbox_' || current_schema(), '') FROM added
         """,
-        event_id,
-        data.type(),
-        document,
-        trace.trace_id if trace else None,
+        told.event_id,
+        told.event_type,
+        told.document,
+        told.trace_id,
     )
-    return event_id
+    return told.event_id
 
 
 async def replay(connection: Connection, since: datetime) -> int:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -81,7 +82,7 @@ class Queue:
         direct: Direct | None = None
         run: Run | None = None
         try:
-            async with self._database.transaction() as connection:
+            async with self._database.connection() as connection:
                 standing = await installations.get_standing(connection, request.plugin)
                 installation = standing.installation
                 if request.trigger is Trigger.HTTP and not installation.triggers.get("http", True):
@@ -98,14 +99,15 @@ class Queue:
                     return earlier
                 # A service has its place beside all others, and its start is not held up by them.
                 direct = None if is_service else self._find_place(standing)
-                run = await self._add(connection, request, installation, direct=direct)
+                # Without files, or with them in memory, it is one statement.
+                is_whole = direct is not None or not request.files
+                async with nullcontext() if is_whole else connection.transaction():
+                    run = await self._add(connection, request, installation, direct=direct)
                 if run is None:
                     # Somebody else used the key between our look and our insert.
                     earlier = await self._find(connection, request)
                     assert earlier is not None
                     return earlier
-                if direct is not None:
-                    await announce(connection, run)
             asked = Asked(run.id, is_new=True, is_direct=direct is not None)
         except BaseException:
             run = None
@@ -199,6 +201,9 @@ class Queue:
             traceparent=trace.traceparent,
             owner=direct.owner if direct else None,
             lease=direct.lease if direct else None,
+            told=announcement(new_id, request.plugin, installation.version, request.trigger)
+            if direct
+            else None,
         )
         files = [(file.name, file.data) for file in request.files]
         if run is not None and files and direct is None:
@@ -206,10 +211,10 @@ class Queue:
         return run
 
 
-async def announce(connection: Connection, run: Run) -> None:
-    """That it has started."""
-    event = RunStarted(run_id=run.id, plugin=run.plugin, version=run.version, trigger=run.trigger)
-    await outbox.append(connection, event, service="sandbox", subject=f"{run.plugin}/{run.id}")
+def announcement(run_id: str, plugin: str, version: str, trigger: Trigger) -> outbox.Announcement:
+    """That a run has started."""
+    event = RunStarted(run_id=run_id, plugin=plugin, version=version, trigger=trigger)
+    return outbox.announcement(event, service="sandbox", subject=f"{plugin}/{run_id}")
 
 
 def _digest(request: Request) -> str:

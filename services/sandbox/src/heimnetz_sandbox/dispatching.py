@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import functools
 import json
+import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from heimnetz_common.database import Database
@@ -13,7 +14,7 @@ from heimnetz_common.errors import HeimnetzError, NotFound, Unavailable
 from heimnetz_common.logs import get_logger
 from heimnetz_common.telemetry import traced
 from heimnetz_sandbox import ending, metrics
-from heimnetz_sandbox.asking import announce
+from heimnetz_sandbox.asking import announcement
 from heimnetz_sandbox.chambers import Chamber, Place
 from heimnetz_sandbox.errors import CannotPrepare, EngineAway, EngineDown, ImageMissing
 from heimnetz_sandbox.model import Evidence, Installation, Outcome, Request, Run, Trigger, judge
@@ -141,7 +142,7 @@ class Dispatcher:
             if not self._busy:
                 # While the engine is down runs wait: they would fail for no fault of theirs.
                 await self._place.engine.ping()
-            async with self._database.transaction() as connection:
+            async with self._database.connection() as connection:
                 run = await runs.claim(
                     connection,
                     owner=self._place.instance,
@@ -187,7 +188,8 @@ class Dispatcher:
         else:
             is_service = task.program.is_service
             warm = None if is_service else await self._pool.take(task.installation)
-            await self._execute(run, task, warm, lambda: self._announce(run))
+            beginning = Beginning()
+            await self._execute(run, task, warm, lambda: self._announce(run, beginning), beginning)
 
     async def _try_later(self, run: Run, error: HeimnetzError) -> None:
         if run.attempts >= MAX_ATTEMPTS:
@@ -254,6 +256,7 @@ class Dispatcher:
         self._pool.put_back(chamber)
 
     async def _carry_direct(self, chamber: Chamber, run: Run, request: Request) -> None:
+        beginning = Beginning(run.started_at, time.monotonic())
         with traced(run.traceparent):
             try:
                 task = Task(
@@ -264,7 +267,7 @@ class Dispatcher:
                     input=json.loads(request.input),
                     files=request.files,
                 )
-                await self._execute(run, task, chamber, announce=_said_already)
+                await self._execute(run, task, chamber, _said_already, beginning)
             except LeaseLost:
                 log.warning("lease_lost", run=run.id)
             except Exception:
@@ -277,10 +280,11 @@ class Dispatcher:
         task: Task,
         warm: Chamber | None,
         announce: Callable[[], Awaitable[None]],
+        beginning: "Beginning",
     ) -> None:
         execution = Execution(self._place, task)
         self._executions[run.id] = execution
-        writer = LogWriter(self._database, run.id)
+        writer = ending.LogWriter(self._database, run.id)
         try:
             try:
                 evidence = await execution.run(announce, writer.flush, warm)
@@ -297,19 +301,23 @@ class Dispatcher:
                 evidence,
                 writer=writer,
                 run_log=execution.log,
-                has_inputs=warm is None or bool(task.files),
+                has_inputs=bool(task.files),
+                # What came with it is to be removed, too.
+                beginning=None if task.files else beginning,
             )
         finally:
             self._executions.pop(run.id, None)
             if warm is not None:
                 await self._pool.give_back(warm)
 
-    async def _announce(self, run: Run) -> None:
+    async def _announce(self, run: Run, beginning: "Beginning") -> None:
         """Raises: LeaseLost."""
-        async with self._database.transaction() as connection:
-            if not await runs.mark_started(connection, run.id, self._place.instance):
-                raise LeaseLost
-            await announce(connection, run)
+        told = announcement(run.id, run.plugin, run.version, Trigger(run.trigger))
+        async with self._database.connection() as connection:
+            started_at = await runs.mark_started(connection, run.id, self._place.instance, told)
+        if started_at is None:
+            raise LeaseLost
+        beginning.at, beginning.clock = started_at, time.monotonic()
 
     async def _end(
         self,
@@ -318,15 +326,25 @@ class Dispatcher:
         reason: str | None,
         evidence: Evidence | None = None,
         *,
-        writer: "LogWriter | None" = None,
+        writer: ending.LogWriter | None = None,
         run_log: Log | None = None,
         has_inputs: bool = True,
+        beginning: "Beginning | None" = None,
     ) -> None:
         """Tried until the database has it or the lease is lost: the outcome must not be."""
 
         async def write() -> Run | None:
             if writer is not None and run_log is not None:
                 await writer.flush(run_log)
+            if beginning is not None and evidence is not None and outcome is Outcome.OK:
+                begun = replace(run, started_at=beginning.at)
+                seconds = time.monotonic() - beginning.clock
+                async with self._database.connection() as connection:
+                    ended = await ending.end_well(
+                        connection, begun, self._place.instance, seconds, evidence
+                    )
+                if ended is not None:
+                    return ended
             async with self._database.transaction() as connection:
                 return await ending.end(
                     connection,
@@ -352,6 +370,14 @@ class Dispatcher:
             await asyncio.wait(list(self._busy.values()), timeout=STOP_SECONDS)
 
 
+@dataclass
+class Beginning:
+    """When a run began: by the database's clock, and by our monotonic one in seconds."""
+
+    at: datetime | None = None
+    clock: float = 0.0
+
+
 @dataclass(frozen=True)
 class Reservation:
     """See `asking.Direct`."""
@@ -370,26 +396,6 @@ class Reservation:
 
 async def _said_already() -> None:
     """A run that began in the transaction that recorded it has been announced there."""
-
-
-class LogWriter:
-    """Writes what waits in a log; a line is let go of when the database has it."""
-
-    def __init__(self, database: Database, run_id: str) -> None:
-        self._database = database
-        self._run_id = run_id
-        self._written = 0
-        self._lock = asyncio.Lock()
-
-    async def flush(self, run_log: Log) -> None:
-        async with self._lock:
-            lines = list(run_log.pending)
-            if not lines:
-                return
-            async with self._database.transaction() as connection:
-                await outputs.add_lines(connection, self._run_id, self._written, lines)
-            del run_log.pending[: len(lines)]
-            self._written += len(lines)
 
 
 def _look(run: Run, evidence: Evidence) -> Look | None:

@@ -5,6 +5,7 @@ from typing import Any
 import asyncpg
 
 from heimnetz_common.database import Connection
+from heimnetz_common.outbox import Announcement
 from heimnetz_sandbox.errors import RunNotFound
 from heimnetz_sandbox.model import Evidence, Installation, Outcome, Request, Run, State
 
@@ -13,6 +14,29 @@ _COLUMNS = """
     finished_at, duration_seconds, peak_memory_bytes, cpu_seconds, exit_code, traceparent,
     log_truncated, attempts, depth, retries_left, tries, retry_of
 """
+
+_ADD = f"""
+    INSERT INTO runs (id, plugin, version, sha256, trigger, requested_by, idempotency_key,
+                      request_sha256, traceparent, input, state, lease_owner,
+                      lease_expires_at, started_at, attempts, depth, retries_left, not_before)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+            CASE WHEN $11::text IS NULL THEN 'queued' ELSE 'running' END, $11,
+            clock_timestamp() + $12::interval,
+            CASE WHEN $11::text IS NULL THEN NULL ELSE clock_timestamp() END,
+            CASE WHEN $11::text IS NULL THEN 0 ELSE 1 END, $13, $14,
+            coalesce($15, clock_timestamp()))
+        ON CONFLICT (plugin, requested_by, idempotency_key) DO NOTHING
+ RETURNING {_COLUMNS}
+"""  # noqa: S608  columns of ours
+_ADD_AND_TELL = f"""
+    WITH added AS ({_ADD}),
+         told AS (
+         INSERT INTO outbox (event_id, event_type, document, trace_id)
+         SELECT $16, $17, $18, $19
+           FROM added)
+    SELECT added.*, pg_notify('outbox_' || current_schema(), '')
+      FROM added
+"""  # noqa: S608  columns of ours
 
 
 async def add(
@@ -25,22 +49,15 @@ async def add(
     traceparent: str,
     owner: str | None = None,
     lease: timedelta | None = None,
+    told: Announcement | None = None,
 ) -> Run | None:
-    """The new run, queued or already `owner`'s; None when its idempotency key was used before."""
+    """The new run, queued or already `owner`'s; None when its idempotency key was used before.
+
+    One statement: with `told` the run is there and announced, or neither.
+    """
+    more = () if told is None else (told.event_id, told.event_type, told.document, told.trace_id)
     row = await connection.fetchrow(
-        f"""
-        INSERT INTO runs (id, plugin, version, sha256, trigger, requested_by, idempotency_key,
-                          request_sha256, traceparent, input, state, lease_owner,
-                          lease_expires_at, started_at, attempts, depth, retries_left, not_before)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
-                CASE WHEN $11::text IS NULL THEN 'queued' ELSE 'running' END, $11,
-                clock_timestamp() + $12::interval,
-                CASE WHEN $11::text IS NULL THEN NULL ELSE clock_timestamp() END,
-                CASE WHEN $11::text IS NULL THEN 0 ELSE 1 END, $13, $14,
-                coalesce($15, clock_timestamp()))
-            ON CONFLICT (plugin, requested_by, idempotency_key) DO NOTHING
-     RETURNING {_COLUMNS}
-        """,  # noqa: S608  columns of ours
+        _ADD if told is None else _ADD_AND_TELL,
         run_id,
         request.plugin,
         installation.version,
@@ -56,6 +73,7 @@ async def add(
         request.depth,
         request.retries,
         request.not_before,
+        *more,
     )
     return None if row is None else _run(row)
 
@@ -259,19 +277,34 @@ async def renew(
     }
 
 
-async def mark_started(connection: Connection, run_id: str, owner: str) -> bool:
-    status = await connection.execute(
+async def mark_started(
+    connection: Connection, run_id: str, owner: str, told: Announcement
+) -> datetime | None:
+    """When it started, announced in the same statement; None where it is not `owner`'s."""
+    started_at: datetime | None = await connection.fetchval(
         """
-        UPDATE runs
-           SET started_at = clock_timestamp()
-         WHERE id = $1
-           AND state = 'running'
-           AND lease_owner = $2
+        WITH started AS (
+             UPDATE runs
+                SET started_at = clock_timestamp()
+              WHERE id = $1
+                AND state = 'running'
+                AND lease_owner = $2
+          RETURNING started_at),
+             told AS (
+             INSERT INTO outbox (event_id, event_type, document, trace_id)
+             SELECT $3, $4, $5, $6
+               FROM started)
+        SELECT started_at, pg_notify('outbox_' || current_schema(), '')
+          FROM started
         """,
         run_id,
         owner,
+        told.event_id,
+        told.event_type,
+        told.document,
+        told.trace_id,
     )
-    return status == "UPDATE 1"
+    return started_at
 
 
 async def finish(
@@ -316,6 +349,62 @@ async def finish(
         evidence.log_truncated,
     )
     return None if row is None else _run(row)
+
+
+async def finish_and_tell(
+    connection: Connection, run: Run, owner: str, result: bytes | None, told: Announcement
+) -> bool:
+    """Whether the run was `owner`'s; it is written as it is given, with its announcement.
+
+    One statement. Nothing is written where an installation is to be started by it.
+    """
+    row = await connection.fetchrow(
+        """
+        WITH ended AS (
+             UPDATE runs
+                SET state = 'finished',
+                    outcome = $3,
+                    result = $4,
+                    finished_at = $5,
+                    duration_seconds = $6,
+                    peak_memory_bytes = $7,
+                    cpu_seconds = $8,
+                    exit_code = $9,
+                    log_truncated = $10,
+                    lease_owner = NULL,
+                    lease_expires_at = NULL,
+                    input = NULL
+              WHERE id = $1
+                AND state <> 'finished'
+                AND lease_owner = $2
+                AND NOT EXISTS (SELECT
+                                  FROM installations
+                                 WHERE is_installed
+                                   AND triggers -> 'events' ? $12)
+          RETURNING id),
+             told AS (
+             INSERT INTO outbox (event_id, event_type, document, trace_id)
+             SELECT $11, $12, $13, $14
+               FROM ended)
+        SELECT pg_notify('outbox_' || current_schema(), '')
+          FROM ended
+        """,
+        run.id,
+        owner,
+        str(run.outcome),
+        result,
+        run.finished_at,
+        run.duration_seconds,
+        run.peak_memory_bytes,
+        run.cpu_seconds,
+        run.exit_code,
+        run.log_truncated,
+        told.event_id,
+        told.event_type,
+        told.document,
+        told.trace_id,
+    )
+    return row is not None
 
 
 async def drop_inputs(connection: Connection, run_id: str) -> None:
