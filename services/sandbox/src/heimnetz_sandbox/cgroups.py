@@ -4,9 +4,12 @@ Reading them takes a tenth of a millisecond; the engine's stats call takes a sec
 https://docs.kernel.org/admin-guide/cgroup-v2.html, .../cgroup-v1/memory.html
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+_MAX_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +98,17 @@ def _read_v2(group: Cgroup) -> Usage:
 
 
 def _text(path: Path) -> str:
+    # Every call of a plugin reads a dozen of them, and `read_text` takes twice as long.
     try:
-        return path.read_text(encoding="ascii")
+        descriptor = os.open(path, os.O_RDONLY)
     except OSError:
         return ""
+    try:
+        return os.read(descriptor, _MAX_BYTES).decode("ascii")
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)
 
 
 def _number(path: Path) -> int | None:
