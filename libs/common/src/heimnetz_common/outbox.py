@@ -5,6 +5,7 @@ Nothing else publishes to NATS: `publish` may return without the message having 
 """
 
 import asyncio
+import time
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
@@ -100,7 +101,7 @@ class Relay:
 
     async def run(self) -> None:
         listener = asyncio.create_task(self._listen(), name="outbox-listener")
-        rounds = 0
+        rounds, measured_at = 0, float("-inf")
         try:
             while True:
                 if rounds % _PURGE_EVERY_ROUNDS == 0:
@@ -108,7 +109,10 @@ class Relay:
                 rounds += 1
                 sent = await self._quietly(self._send_batch())
                 if sent < BATCH:
-                    await self._measure()
+                    # Each commit wakes us; so often nobody looks.
+                    if time.monotonic() - measured_at >= POLL_SECONDS:
+                        measured_at = time.monotonic()
+                        await self._measure()
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
                         # Who committed has an answer to give first, and there may be more to send.
