@@ -20,9 +20,9 @@ from heimnetz_docs import (
     Subject,
     describe,
     entry_of,
-    generate,
     generate_front,
     generate_site,
+    render,
 )
 from heimnetz_manifest import pack, read_package
 
@@ -80,7 +80,7 @@ def draw(project: Path) -> tuple[str, dict[str, bytes]]:
     subject = Subject(read_package(pack(project)), Known(state="draft"))
     page = describe(subject)
     entry = entry_of(page, subject.known)
-    files = generate(subject)
+    files = render(subject, page)
     front = generate_front([entry], entry, files)
     return page.plugin, {
         **generate_site([entry]),

@@ -12,6 +12,7 @@ from heimnetz_docs.generating import (
     generate_front,
     generate_guides,
     generate_site,
+    render,
 )
 from heimnetz_docs.guides import Guide, read_guides
 from heimnetz_docs.model import Audit, Care, Entry, Finding, Known, Page, Reach, Section, Subject
@@ -35,4 +36,5 @@ __all__ = [
     "generate_guides",
     "generate_site",
     "read_guides",
+    "render",
 ]

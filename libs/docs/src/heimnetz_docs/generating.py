@@ -27,11 +27,16 @@ def generate(subject: Subject) -> dict[str, bytes]:
     Time grows with the text of the package, at worst with its square: whoever is not the author
     gives it a limit and falls back to `Care.PLAIN`.
     """
-    page = describe(subject)
+    return render(subject, describe(subject))
+
+
+def render(subject: Subject, page: Page) -> dict[str, bytes]:
+    """The same, of what `describe` answered for the subject."""
+    own, front = renderers.html.version(page, subject.care)
     interface = renderers.openapi.document(subject)
     files = {
-        "index.html": renderers.html.version(page, subject.care),
-        "front.html": renderers.html.front(page, subject.care),
+        "index.html": own,
+        "front.html": front,
         "index.md": renderers.markdown.version(page, subject.care),
         "index.json": renderers.json.version(page, subject.known),
         "openapi.json": renderers.json.dump(interface),

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from heimnetz_docs import Care, Known, Subject, describe, entry_of, generate
+from heimnetz_docs import Care, Known, Subject, describe, entry_of, render
 from heimnetz_docs_gen.audits import audit_of
 from heimnetz_docs_gen.times import parse_time
 from heimnetz_manifest import read_package
@@ -42,7 +42,7 @@ def draw(folder: Path) -> None:
     )
     subject = Subject(package, known, Care(request["care"]))
     page = describe(subject)
-    for path, data in generate(subject).items():
+    for path, data in render(subject, page).items():
         file = folder / "out" / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)

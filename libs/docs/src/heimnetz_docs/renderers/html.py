@@ -1,6 +1,6 @@
 """Pages for browsers: static files that need no server, no other host and no script to be read."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
@@ -18,14 +18,24 @@ from heimnetz_docs.text import visible
 STATIC = "_static"
 
 
-def version(page: Page, care: Care) -> bytes:
-    """The page in the version's own directory."""
-    return _version(page, care, root="../../", here="", up="../")
+def version(page: Page, care: Care) -> tuple[bytes, bytes]:
+    """The page in the version's own directory, and the one above, where the latest is found."""
+    shown: dict[int, Markup] = {}
 
+    def prose(block: Prose, here: str) -> Markup:
+        if care is Care.PLAIN:
+            return Markup(markup.plain_html(block))  # noqa: S704 - escaped
+        if block.images:
+            images = {path: here + place for path, place in block.images.items()}
+            return Markup(markup.to_html(replace(block, images=images)))  # noqa: S704 - sanitised
+        if id(block) not in shown:
+            shown[id(block)] = Markup(markup.to_html(block))  # noqa: S704 - sanitised
+        return shown[id(block)]
 
-def front(page: Page, care: Care) -> bytes:
-    """The same page one directory above, where the latest version is found."""
-    return _version(page, care, root="../", here=f"{page.version}/", up="")
+    return (
+        _version(page, prose, root="../../", here="", up="../"),
+        _version(page, prose, root="../", here=f"{page.version}/", up=""),
+    )
 
 
 def interface(page: Page, document: Mapping[str, Any]) -> bytes:
@@ -74,19 +84,15 @@ def static_files() -> dict[str, bytes]:
     }
 
 
-def _version(page: Page, care: Care, *, root: str, here: str, up: str) -> bytes:
-    def prose(block: Prose) -> Markup:
-        if care is Care.PLAIN:
-            return Markup(markup.plain_html(block))  # noqa: S704 - escaped
-        images = {path: here + place for path, place in block.images.items()}
-        return Markup(markup.to_html(replace(block, images=images)))  # noqa: S704 - sanitised
-
+def _version(
+    page: Page, prose: Callable[[Prose, str], Markup], *, root: str, here: str, up: str
+) -> bytes:
     return _render(
         "version.html.j2",
         root=root,
         up=up,
         page=page,
-        prose=prose,
+        prose=lambda block: prose(block, here),
         here=here,
         has_voice={section.anchor: _has_prose(section) for section in page.sections},
     )

@@ -1,11 +1,13 @@
 """Pages for programs."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from heimnetz_docs.guides import Guide
 from heimnetz_docs.model import Entry, Known, Page
+
+_LINE = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
 
 def version(page: Page, known: Known) -> bytes:
@@ -28,11 +30,11 @@ def version(page: Page, known: Known) -> bytes:
 
 
 def entries(items: Iterable[Entry]) -> bytes:
-    return dump({"items": [_entry(item) for item in items]})
+    return _dump_lines([_entry(item) for item in items])
 
 
 def search(plugins: Iterable[Entry], guides: Iterable[Guide]) -> bytes:
-    return dump({"items": search_entries(plugins, guides)})
+    return _dump_lines(search_entries(plugins, guides))
 
 
 def search_entries(plugins: Iterable[Entry], guides: Iterable[Guide]) -> list[dict[str, str]]:
@@ -68,6 +70,12 @@ def dump(value: Any) -> bytes:
     return (json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode(
         "utf-8", "replace"
     )
+
+
+def _dump_lines(items: Sequence[Mapping[str, Any]]) -> bytes:
+    """An item a line: they are many, and the indenting encoder is ten times slower."""
+    lines = ",\n".join(map(_LINE.encode, items))
+    return f'{{"items": [\n{lines}\n]}}\n'.encode("utf-8", "replace")
 
 
 def _entry(item: Entry) -> dict[str, Any]:
