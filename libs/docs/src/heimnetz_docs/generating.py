@@ -76,8 +76,9 @@ def generate_site(entries: Iterable[Entry], guides: Sequence[Guide] = ()) -> dic
 
 
 def generate_guides(guides: Sequence[Guide]) -> dict[str, bytes]:
-    """The platform's own documentation, by path below its directory."""
-    return {f"{guide.path}.html": renderers.html.guide(guide, guides) for guide in guides}
+    """The platform's own documentation, by path below its directory: pages, and as written."""
+    pages = {f"{guide.path}.html": renderers.html.guide(guide, guides) for guide in guides}
+    return pages | {f"{guide.path}.md": guide.markdown.encode() for guide in guides}
 
 
 def describe(subject: Subject) -> Page:

@@ -18,6 +18,7 @@ class Guide:
     title: str
     summary: str
     prose: Prose
+    markdown: str
 
     @property
     def folder(self) -> str:
@@ -46,4 +47,4 @@ def _guide(path: str, texts: Mapping[str, str]) -> Guide:
         written = posixpath.relpath(f"{other}.md", here or ".")
         links[written] = posixpath.relpath(f"{other}.html", here or ".")
     prose = Prose(markup.without_title(markdown), "s", level=2, links=links)
-    return Guide(path, text.line(title or path), text.line(summary, 300), prose)
+    return Guide(path, text.line(title or path), text.line(summary, 300), prose, markdown)

@@ -31,6 +31,12 @@ def test_guides_link_to_each_other_as_pages():
     assert b'id="s-update"' in pages["install.html"]
 
 
+def test_guides_are_there_as_they_are_written_too():
+    pages = generate_guides(read_guides(FILES))
+
+    assert pages["adr/0001-why.md"] == FILES["adr/0001-why.md"]
+
+
 def test_a_guide_is_summarised_by_its_first_paragraph():
     guide = read_guides(FILES)[1]
 

@@ -23,3 +23,9 @@ class Docs:
         """A generated file, read from the open `/docs/`."""
         path = f"/docs/{quote(plugin, safe='')}/{quote(version, safe='')}/{quote(name)}"
         return self._transport.request("GET", path, headers={"Accept": "*/*"}).text
+
+    def get_guide(self, path: str) -> str:
+        """A page of the platform's own documentation as Markdown, such as `checks/host-access`."""
+        return self._transport.request(
+            "GET", f"/docs/platform/{quote(path)}.md", headers={"Accept": "*/*"}
+        ).text
