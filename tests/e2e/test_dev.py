@@ -1,5 +1,7 @@
 """An author's loop: a working copy in the stack's sandbox, before anything is published."""
 
+import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -51,3 +53,26 @@ def test_what_a_working_copy_may_not_reach_is_told_with_the_lines_to_add(
     assert ("stdout", "asking") in {(line["stream"], line["text"]) for line in report["log"]}
     (asked,) = report["permissions_to_add"]["network"]
     assert asked["to"] == "unasked.example.org:80"
+
+
+def test_an_assistant_runs_a_working_copy(stack: Stack, project: Path) -> None:
+    call = {"name": "run", "arguments": {"path": project.name}}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+
+    with subprocess.Popen(
+        ["heimnetz", "mcp", project.parent],
+        env=stack.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(message) + "\n")
+        process.stdin.flush()
+        result = json.loads(process.stdout.readline())["result"]
+        process.stdin.close()
+
+    assert result["isError"] is False
+    assert '"outcome": "ok"' in result["content"][0]["text"]
+    assert process.returncode == 0

@@ -44,7 +44,9 @@ def _answer(error: Exception) -> Exit | None:
     from heimnetz_sdk.errors import HeimnetzError
 
     if isinstance(error, HeimnetzError):
-        _explain(error)
+        from heimnetz_cli.output import explain
+
+        _complain(explain(error))
         return _code(error)
     return None
 
@@ -53,23 +55,6 @@ def _complain(message: str) -> None:
     from heimnetz_cli.output import note
 
     note(f"heimnetz: {message}")
-
-
-def _explain(error: "HeimnetzError") -> None:
-    from heimnetz_cli.output import note
-    from heimnetz_sdk.errors import ServerError, Unauthenticated, UnexpectedAnswer
-
-    status = f" ({error.problem}, {error.status})" if error.status else ""
-    _complain(f"{error.detail}{status}")
-    for mistake in error.mistakes:
-        place = f"line {mistake.line}: " if mistake.line else ""
-        pointer = f"{mistake.pointer or '/'}: " if mistake.pointer or not place else ""
-        hint = f" ({mistake.suggestion})" if mistake.suggestion else ""
-        note(f"  {place}{pointer}{mistake.detail}{hint}")
-    if isinstance(error, Unauthenticated):
-        note("  log in again: heimnetz login")
-    if isinstance(error, ServerError | UnexpectedAnswer) and error.trace_id:
-        note(f"  trace {error.trace_id} finds it in the services' logs")
 
 
 def _code(error: "HeimnetzError") -> Exit:

@@ -7,6 +7,7 @@ import typer
 from heimnetz_cli import __version__
 from heimnetz_cli.commands import (
     account,
+    assisting,
     auditing,
     authoring,
     catalogue,
@@ -70,5 +71,6 @@ for family in (
     watching,
     operating,
     diagnosing,
+    assisting,
 ):
     family.add_to(app)

@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from heimnetz_manifest import ManifestError
+    from heimnetz_sdk.errors import HeimnetzError
 
 LINE_CHARACTERS = 100
 LAST_COLUMN_CHARACTERS = 30
-# C0 except tab and newline, DEL, C1, and the marks that reorder text (Unicode TR36, 3.1).
+# C0 except tab and newline, DEL, C1, the marks that reorder text (Unicode TR36, 3.1), and tags,
+# which spell words that only a program reads.
 _INVISIBLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff"
+    "\U000e0000-\U000e0fff]"
 )
 
 
@@ -32,11 +35,13 @@ def visible(text: object) -> str:
 
 def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _json_escape(match: re.Match[str]) -> str:
-    return f"\\u{ord(match[0]):04x}"
+    return json.dumps(match[0])[1:-1] if match[0] != "\x7f" else "\\u007f"
 
 
 def to_json(document: object) -> str:
@@ -236,6 +241,24 @@ def list_mistakes(error: "ManifestError", path: Path) -> str:
         place = f":{mistake.line}:{mistake.column}" if mistake.line else ""
         hint = f" (did you mean {mistake.suggestion}?)" if mistake.suggestion else ""
         lines.append(f"{file}{place}: {mistake.pointer or '/'}: {mistake.detail}{hint}")
+    return "\n".join(lines)
+
+
+def explain(error: "HeimnetzError") -> str:
+    """What the platform answered, and what to do; a line for each mistake."""
+    from heimnetz_sdk.errors import ServerError, Unauthenticated, UnexpectedAnswer
+
+    status = f" ({error.problem}, {error.status})" if error.status else ""
+    lines = [f"{error.detail}{status}"]
+    for mistake in error.mistakes:
+        place = f"line {mistake.line}: " if mistake.line else ""
+        pointer = f"{mistake.pointer or '/'}: " if mistake.pointer or not place else ""
+        hint = f" ({mistake.suggestion})" if mistake.suggestion else ""
+        lines.append(f"  {place}{pointer}{mistake.detail}{hint}")
+    if isinstance(error, Unauthenticated):
+        lines.append("  log in again: heimnetz login")
+    if isinstance(error, ServerError | UnexpectedAnswer) and error.trace_id:
+        lines.append(f"  trace {error.trace_id} finds it in the services' logs")
     return "\n".join(lines)
 
 

@@ -55,9 +55,9 @@ def audit_path(
     from heimnetz_audit import audit, exit_code, reporters
 
     report = audit(
-        _tree(path, is_source_only=is_source_only),
+        tree_of(path, is_source_only=is_source_only),
         source_only=is_source_only,
-        before=_tree(since, is_source_only=is_source_only) if since is not None else None,
+        before=tree_of(since, is_source_only=is_source_only) if since is not None else None,
     )
     show_report(reporters.ALL[form.value].render(report))
     raise typer.Exit(exit_code(report, Level.parse(fail_on.value) if fail_on else None))
@@ -84,7 +84,7 @@ def explain(
     show_report(explaining.page(explanation))
 
 
-def _tree(path: Path, *, is_source_only: bool) -> "SourceTree":
+def tree_of(path: Path, *, is_source_only: bool) -> "SourceTree":
     """What the service would see: the packed files, where there is a package to be made."""
     from heimnetz_audit import SourceTree
 

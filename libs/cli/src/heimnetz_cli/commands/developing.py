@@ -97,10 +97,26 @@ def _loop(client: "Client", project: Path, wish: Wish) -> None:
 
 def _round(client: "Client", project: Path, wish: Wish) -> bool:
     """Whether it ended well. Raises: Failure, HeimnetzError, OSError."""
+    draft, manifest, more = run_draft(client, project, wish)
+    if wish.as_json:
+        show_json(to_document(draft, more))
+    else:
+        _show(draft, manifest, more)
+    return draft.outcome == "ok"
+
+
+def run_draft(
+    client: "Client", project: Path, wish: Wish
+) -> tuple["Draft", "Manifest", "Suggestion"]:
+    """The run, and what its manifest would have to ask for besides.
+
+    Raises: Failure, HeimnetzError, OSError.
+    """
     from heimnetz_cli.suggesting import Observation, suggest_more
 
     data, checked = read_package_of(project)
-    assert isinstance(data, bytes)  # it is a directory
+    if not isinstance(data, bytes):
+        raise Failure(f"{project} is not a directory")
     manifest = checked.manifest
     chosen = _example(manifest, wish.example)
     with progress(f"running {manifest.name} {manifest.version}{_with(chosen)}"):
@@ -112,12 +128,7 @@ def _round(client: "Client", project: Path, wish: Wish) -> bool:
         for one in draft.reached
         if not one.get("is_granted")
     ]
-    more = suggest_more(manifest.permissions, refused)
-    if wish.as_json:
-        _show_json(draft, more)
-    else:
-        _show(draft, manifest, more)
-    return draft.outcome == "ok"
+    return draft, manifest, suggest_more(manifest.permissions, refused)
 
 
 def _example(manifest: "Manifest", name: str | None) -> str | None:
@@ -134,10 +145,10 @@ def _with(example_name: str | None) -> str:
     return "" if example_name is None else f" with the example {example_name}"
 
 
-def _show_json(draft: "Draft", more: "Suggestion") -> None:
-    from heimnetz_cli.suggesting import to_document
+def to_document(draft: "Draft", more: "Suggestion") -> dict[str, Any]:
+    from heimnetz_cli import suggesting
 
-    show_json({**draft.document, "permissions_to_add": to_document(more)})
+    return {**draft.document, "permissions_to_add": suggesting.to_document(more)}
 
 
 def _show(draft: "Draft", manifest: "Manifest", more: "Suggestion") -> None:

@@ -15,7 +15,7 @@ from heimnetz_cli.output import list_mistakes, note, progress, show, show_json, 
 from heimnetz_cli.session import open_client
 
 if TYPE_CHECKING:
-    from heimnetz_manifest import ManifestError, Package
+    from heimnetz_manifest import Manifest, ManifestError, Package
     from heimnetz_sdk.client import Client
     from heimnetz_sdk.models import Version
 
@@ -159,26 +159,43 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Check a plugin's directory, package or manifest as the registry would."""
-    from heimnetz_manifest import ManifestError, inspect_package, pack, parse_manifest
+    from heimnetz_manifest import ManifestError
+
+    if as_json:
+        judged = judge(path)
+        show_json(judged)
+        if not judged["is_valid"]:
+            raise typer.Exit(Exit.BAD_OUTCOME)
+        return
+    try:
+        manifest = _manifest_of(path)
+    except ManifestError as error:
+        raise Failure(list_mistakes(error, path), Exit.BAD_OUTCOME) from None
+    show(f"{manifest.name} {manifest.version} is in order")
+
+
+def judge(path: Path) -> dict[str, Any]:
+    """What `check` answers as JSON: `is_valid`, and the mistakes or what it is."""
+    from heimnetz_manifest import ManifestError
 
     try:
-        if path.is_dir():
-            manifest = inspect_package(pack(path)).manifest
-        elif path.suffix in {".yaml", ".yml"}:
-            manifest = parse_manifest(path.read_bytes())
-        else:
-            manifest = inspect_package(path).manifest
+        manifest = _manifest_of(path)
     except ManifestError as error:
-        if as_json:
-            show_json({"is_valid": False, "kind": error.kind, "mistakes": _mistakes(error)})
-            raise typer.Exit(Exit.BAD_OUTCOME) from None
-        raise Failure(list_mistakes(error, path), Exit.BAD_OUTCOME) from None
-    if as_json:
-        show_json(
-            {"is_valid": True, "plugin": str(manifest.name), "version": str(manifest.version)}
-        )
-    else:
-        show(f"{manifest.name} {manifest.version} is in order")
+        return {"is_valid": False, "kind": error.kind, "mistakes": _mistakes(error)}
+    return {"is_valid": True, "plugin": str(manifest.name), "version": str(manifest.version)}
+
+
+def _manifest_of(path: Path) -> "Manifest":
+    """Raises: ManifestError."""
+    from heimnetz_manifest import inspect_package, pack, parse_manifest
+    from heimnetz_manifest.loading import MANIFEST_BYTES
+
+    if path.is_dir():
+        return inspect_package(pack(path)).manifest
+    if path.suffix in {".yaml", ".yml"}:
+        with path.open("rb") as stream:
+            return parse_manifest(stream.read(MANIFEST_BYTES + 1))
+    return inspect_package(path).manifest
 
 
 def _mistakes(error: "ManifestError") -> list[dict[str, Any]]:
