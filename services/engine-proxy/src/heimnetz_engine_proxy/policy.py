@@ -116,8 +116,7 @@ def _select(given: dict[str, Any], checks: Checks) -> dict[str, Any]:
             raise Refused(RULE_OF_KEY.get(key.casefold(), "config"), f"{key:.60} may not be set")
     for key, check in checks.items():
         if not check(given.get(key)):
-            rule = RULE_OF_KEY.get(key.casefold(), "config")
-            raise Refused(rule, f"{key} has a value that is not allowed")
+            raise Refused(RULE_OF_KEY.get(key.casefold(), "config"), f"{key} has a wrong value")
     return {key: given[key] for key in checks if given.get(key) is not None}
 
 
@@ -143,11 +142,13 @@ def _config_checks(kind: Kind) -> Checks:
 
 
 def _host_checks(kind: Kind, oci_runtime: str) -> Checks:
-    # A builder executes nothing of a plugin's. Threads of gVisor's own count as processes.
-    runtime = oci_runtime if kind is PLUGIN else ""
+    # A builder executes nothing of a plugin's, and what it writes is to be the sandbox's, also on
+    # an engine that maps users. Threads of gVisor's own count as processes.
+    runtime, users = (oci_runtime, "") if kind is PLUGIN else ("", "host")
     return {
         # Without a choice the sandbox may prefer crun, which does what runc does.
         "Runtime": lambda v: (v or "") in ((runtime,) if runtime else ("", "crun")),
+        "UsernsMode": lambda v: (v or "") == users,
         "NetworkMode": lambda v: v == "none",
         "IpcMode": lambda v: v == "none",
         "ReadonlyRootfs": lambda v: v is True,

@@ -154,6 +154,7 @@ FORBIDDEN: list[tuple[str, Any]] = [
     ("HostConfig/IpcMode", "shareable"),
     ("HostConfig/UTSMode", "host"),
     ("HostConfig/UsernsMode", "host"),
+    ("HostConfig/UsernsMode", "private"),
     ("HostConfig/CgroupnsMode", "host"),
     ("HostConfig/CgroupParent", "/"),
     # Barriers taken down.
@@ -332,6 +333,19 @@ def test_a_builder_has_no_network(settings: Settings, network: str | None) -> No
         policy.judge(builder, settings)
 
     assert refusal.value.rule == "network"
+
+
+@pytest.mark.parametrize("mode", [None, "", "private", "keep-id", True])
+def test_a_builder_has_the_user_namespace_of_the_services(
+    settings: Settings, mode: str | bool | None
+) -> None:
+    builder = recorded("build", settings.run_dir)
+    builder["HostConfig"]["UsernsMode"] = mode
+
+    with pytest.raises(Refused) as refusal:
+        policy.judge(builder, settings)
+
+    assert refusal.value.rule == "namespace"
 
 
 @pytest.mark.parametrize(

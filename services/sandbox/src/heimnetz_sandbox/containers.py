@@ -161,6 +161,8 @@ def builder(
         ],
         environment=[f"PIP_INDEX_URL={index_url}"] if index_url else [],
         host={
+            # What it writes is the sandbox's, also on an engine that maps users.
+            "UsernsMode": "host",
             "Memory": BUILD_BYTES + 256 * _MIB,
             "MemorySwap": BUILD_BYTES + 256 * _MIB,
             "NanoCpus": 1_000_000_000,

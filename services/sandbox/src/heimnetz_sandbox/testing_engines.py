@@ -101,9 +101,9 @@ class OwnEngine:
         for left in (self.home / "pid", self.home / "exec/containerd/containerd.pid"):
             left.unlink(missing_ok=True)
 
-    def load(self, image: str) -> None:
+    def load(self, *images: str) -> None:
         """From the engine that all share."""
-        save = ["docker", "--host", f"unix://{ENGINE}", "save", image]
+        save = ["docker", "--host", f"unix://{ENGINE}", "save", *images]
         with subprocess.Popen(save, stdout=subprocess.PIPE) as saving:  # noqa: S603
             load = ["docker", "--host", f"unix://{self.socket}", "load", "--quiet"]
             subprocess.run(load, stdin=saving.stdout, check=True, capture_output=True)  # noqa: S603
@@ -160,8 +160,7 @@ def own_engine(
     engine = OwnEngine(home, options, prelude)
     try:
         engine.start()
-        for image in images:
-            engine.load(image)
+        engine.load(*images)
         yield engine
     finally:
         engine.remove()

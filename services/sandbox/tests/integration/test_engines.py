@@ -1,15 +1,30 @@
 """What only an engine of one's own lets one try: stopping it, and setting it up otherwise."""
 
+import functools
+import hashlib
 import shutil
 import signal
+import threading
+import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from heimnetz_common.testing import KeyRing, eventually_sync
 from heimnetz_manifest import pack
-from heimnetz_sandbox.testing import ROOT, Stand, pool_size, standing, waiting
+from heimnetz_sandbox.app import BUILDER_UID
+from heimnetz_sandbox.testing import (
+    BUILDER_IMAGE,
+    ROOT,
+    RUNTIME_IMAGE,
+    Stand,
+    pool_size,
+    standing,
+    waiting,
+)
 from heimnetz_sandbox.testing_engines import (
     FIRST_UID,
     UIDS,
@@ -166,11 +181,40 @@ def test_a_run_whose_container_went_with_the_engine_says_so(
     engine.start()
 
 
+@dataclass(frozen=True)
+class Index:
+    """A folder with one wheel, served as PEP 503 has it."""
+
+    url: str
+    lock: str
+
+
 @pytest.fixture(scope="module")
-def mapped(place: Path, postgres_url: str, key_ring: KeyRing) -> Iterator[Stand]:
+def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
+    root = tmp_path_factory.mktemp("index")
+    wheel = root / "simple/dep/dep-1.0-py3-none-any.whl"
+    wheel.parent.mkdir(parents=True)
+    info = "dep-1.0.dist-info"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("dep.py", "VALUE = 1\n")
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: dep\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n")
+        archive.writestr(f"{info}/RECORD", "")
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(root))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        url = f"http://127.0.0.1:{server.server_port}/simple"
+        yield Index(url, f"dep==1.0 --hash=sha256:{digest}\n")
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def mapped(place: Path, postgres_url: str, key_ring: KeyRing, index: Index) -> Iterator[Stand]:
+    settings = {"WARM_PER_PLUGIN": "1", "PACKAGE_INDEX_URL": index.url}
     with (
-        remapped_engine() as engine,
-        standing(place, postgres_url, key_ring, engine=engine.socket, WARM_PER_PLUGIN="1") as stand,
+        remapped_engine(images=(RUNTIME_IMAGE, BUILDER_IMAGE)) as engine,
+        standing(place, postgres_url, key_ring, engine=engine.socket, **settings) as stand,
     ):
         yield stand
 
@@ -211,6 +255,21 @@ def test_where_users_are_mapped_files_storage_and_results_work(mapped: Stand, fr
         {"count": 1, "calls": 1, "words": "one"},
         {"count": 2, "calls": 1, "words": "two"},
     ]
+
+
+def test_where_users_are_mapped_dependencies_are_built(mapped: Stand, index: Index) -> None:
+    mapped.install(
+        "depends",
+        "import dep\ndef run(input, context): return {'value': dep.VALUE}",
+        files={"requirements.lock": index.lock},
+        dependencies={"lock": "requirements.lock"},
+    )
+
+    run = mapped.run("depends", wait=60)
+
+    assert run["result"] == {"value": 1}, run["reason"]
+    owners = {path.stat().st_uid for path in (mapped.run_dir / "deps").rglob("*")}
+    assert owners == {BUILDER_UID}
 
 
 def test_a_run_is_refused_by_an_engine_that_discards_a_cap(
