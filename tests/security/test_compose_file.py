@@ -68,6 +68,11 @@ def test_a_container_cannot_gain_privileges(name):
 
 
 @each
+def test_where_the_engine_maps_users_the_stacks_own_stay_who_they_are(name):
+    assert SERVICES[name]["userns_mode"] == "host"
+
+
+@each
 def test_a_container_has_caps_on_memory_swap_and_processes(name):
     service = SERVICES[name]
 
