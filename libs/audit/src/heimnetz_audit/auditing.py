@@ -21,7 +21,7 @@ from heimnetz_audit.reading import is_python
 from heimnetz_audit.scripting import examine_scripts
 
 #: Changes when the same package may get another report than before.
-ENGINE_VERSION: Final = "1.4.0"
+ENGINE_VERSION: Final = "1.5.0"
 
 
 def audit(
@@ -110,13 +110,14 @@ def _examine(
     if memory is None:
         return _examine_all(tree, python, python, processes)
     sums = digests(tree, python)
-    before = keys(sums, memory)
+    entry_point = pinning.read_entry_point(tree)
+    before = keys(sums, memory, entry_point)
     kept = {n: memory.outcomes[n, k] for n, k in before.items() if (n, k) in memory.outcomes}
     missing = tuple(name for name in python if name not in kept)
     fresh = dict(zip(missing, _examine_all(tree, python, missing, processes), strict=True))
     for name, outcome in fresh.items():
         memory.imports[f"{name}:{sums[name]}"] = outcome.imports
-    for name, key in keys(sums, memory).items():
+    for name, key in keys(sums, memory, entry_point).items():
         if name in fresh:
             memory.outcomes[name, key] = fresh[name]
     return [kept.get(name) or fresh[name] for name in python]

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from heimnetz_audit import checks, inferring
+from heimnetz_audit import checks, inferring, pinning
 from heimnetz_audit.model import (
     Call,
     Check,
@@ -139,7 +139,9 @@ class Examiner:
         self._sources = Sources(tree)
         self._sources.index(python)
         self._desk = Desk()
-        self._walk = Walk(self._sources, self._observe, _LIBRARIES)
+        self._walk = Walk(
+            self._sources, self._observe, _LIBRARIES, entry_point=pinning.read_entry_point(tree)
+        )
 
     def _observe(self, call: Call) -> None:
         self._desk.observe(call)
@@ -168,14 +170,14 @@ def digests(tree: SourceTree, names: Iterable[str]) -> dict[str, str]:
     return {name: hashlib.sha256(tree.files[name]).hexdigest() for name in names}
 
 
-def keys(sums: dict[str, str], memory: Memory) -> dict[str, str]:
+def keys(sums: dict[str, str], memory: Memory, entry_point: str) -> dict[str, str]:
     """For each module a digest of it and of every module that it can reach by imports.
 
     A module whose imports are not known yet has none.
     """
     found: dict[str, str] = {}
     # What is there decides which names lead into the package.
-    everything = hashlib.sha256("\n".join(sorted(sums)).encode()).hexdigest()
+    everything = hashlib.sha256("\n".join((entry_point, *sorted(sums))).encode()).hexdigest()
     for name in sums:
         reached: set[str] = set()
         waiting = [name]

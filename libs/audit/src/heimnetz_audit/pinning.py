@@ -24,7 +24,10 @@ USUAL_WISHES: Final = "requirements.in"
 LOCK_BYTES: Final = 256 * 1024
 MANIFEST_BYTES: Final = 256 * 1024
 _TEXT_CHARACTERS: Final = 300
-_WANTED: Final = {("name",), ("version",), ("licence",), ("dependencies", "lock")}
+_WANTED: Final = {
+    *(("name",), ("version",), ("licence",), ("entry_point",)),
+    ("dependencies", "lock"),
+}
 _EXACT: Final = re.compile(
     r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?:\[[A-Za-z0-9._,-]+\])?==([A-Za-z0-9.!+_-]+)"
 )
@@ -56,6 +59,11 @@ def read(tree: SourceTree) -> Pinned:
     found, loose = _read_lock(content.decode("utf-8", "replace"))
     state: LockState = "damaged" if loose else "whole"
     return replace(own, lock=lock, state=state, dependencies=tuple(found), loose=tuple(loose))
+
+
+def read_entry_point(tree: SourceTree) -> str:
+    """`module:function` as the manifest has it; empty where it has none or cannot be read."""
+    return _read_manifest(tree.files.get(MANIFEST, b"")).get(("entry_point",), "")
 
 
 def normalised(name: str) -> str:

@@ -40,6 +40,8 @@ _MESSAGE = "An LDAP search is built from {}."
 def _is_directory(call: Call, _value: Value, _taint: Taint) -> bool:
     """A `.search` of something unknown is one when it looks like LDAP."""
     owner = (call.receiver.name or "").lower() if call.receiver is not None else ""
+    if owner in ("re", "regex") or owner.startswith(("re.", "regex.")):
+        return False
     if "ldap" in owner or "search_filter" in call.keywords or "search_base" in call.keywords:
         return True
     texts = [text for value in call.every() for text in value.texts()]

@@ -15,8 +15,11 @@ ROUTE_METHODS: Final = frozenset(
 )
 _HARMLESS: Final = frozenset({"int", "float", "bool", "UUID", "uuid.UUID", "date", "datetime"})
 _REQUEST_TYPES: Final = frozenset({"HttpRequest", "Request", "HTTPServerRequest"})
+#: What marks the function that the manifest names.
+ENTRY_POINT: Final = "heimnetz.entry_point"
 #: The first argument of such a function is what the platform was asked to do.
 PLUGIN_DECORATORS: Final = ("heimnetz.", "heimnetz_sdk.", "heimnetz_plugin.")
+_VIEWS: Final = {"django", "aiohttp", "starlette", "sanic", "rest_framework", "heimnetz_sdk"}
 _RESPONSE_ROOTS: Final = {"flask", "quart", "bottle", "sanic"}
 
 
@@ -40,6 +43,14 @@ def is_plugin_entry(code: FunctionCode) -> bool:
 
 def is_entry(code: FunctionCode, decorators: list[ast.expr]) -> bool:
     return route(code, decorators) is not None or is_plugin_entry(code)
+
+
+def entry_paths(entry_point: str) -> tuple[frozenset[str], str]:
+    """The files that can be the module of `module:function`, and the function."""
+    dotted, _, function = entry_point.partition(":")
+    path = dotted.replace(".", "/")
+    ends = (".py", "/__init__.py")
+    return frozenset(f"{root}{path}{end}" for root in ("src/", "") for end in ends), function
 
 
 def parameters(
@@ -85,7 +96,7 @@ def _parameter(
 
 
 def _is_view(code: FunctionCode) -> bool:
-    return bool(code.module.imports & {"django", "aiohttp", "starlette", "sanic", "rest_framework"})
+    return bool(code.module.imports & _VIEWS)
 
 
 def _route_parameter(

@@ -27,7 +27,8 @@ class Walk:
     program: Program
     observe: Callable[[Call], None]
     libraries: frozenset[str] = frozenset()
-    triggers: frozenset[str] = frozenset()
+    #: `module:function`, as the manifest of the package has it.
+    entry_point: str = ""
     unknowns: list[Unknown] = field(default_factory=list)
     _frames: dict[str, Frame] = field(default_factory=dict)
     _engine: Engine = field(init=False)
@@ -50,6 +51,7 @@ class Walk:
         first = len(engine.defined)
         self._frames.pop(module.path, None)
         self._load(engine, module)
+        self._mark_entry_point(module)
         done = first
         spent = 0
         while done < len(engine.defined):
@@ -63,6 +65,24 @@ class Walk:
             self._enter(code, decorators)
             spent += engine.steps
         engine.defined.clear()
+
+    def _mark_entry_point(self, module: PythonModule) -> None:
+        """The platform calls it, whatever the package does; it may come from another module."""
+        paths, function = entering.entry_paths(self.entry_point)
+        if module.path not in paths:
+            return
+        value = self._frames[module.path].env.get(function)
+        found = [value.code] if value is not None and isinstance(value.code, FunctionCode) else []
+        # Under a decorator that is not understood it is still the one that is written there.
+        found += [
+            code
+            for code, _ in self._engine.defined
+            if code.module is module and code.qualified == function and code not in found
+        ]
+        for code in found:
+            code.decorators = (*code.decorators, entering.ENTRY_POINT)
+            if code.module is not module:
+                self._enter(code, [])
 
     def _enter(self, code: FunctionCode, decorators: list[ast.expr]) -> None:
         engine = self._engine

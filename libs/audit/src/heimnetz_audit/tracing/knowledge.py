@@ -253,7 +253,7 @@ RESOLVERS: Final = frozenset(
 )
 _FRAMEWORKS: Final = frozenset(
     "flask django aiohttp fastapi starlette bottle quart sanic tornado rest_framework pyramid "
-    "falcon cherrypy".split()
+    "falcon cherrypy heimnetz_sdk".split()
 )
 
 
