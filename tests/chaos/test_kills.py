@@ -2,7 +2,8 @@
 
 Nor is a run that is due by schedule.
 
-`HEIMNETZ_CHAOS_KILLS` and `HEIMNETZ_CHAOS_SEED` make it longer, and the same again.
+`HEIMNETZ_CHAOS_KILLS` and `HEIMNETZ_CHAOS_SEED` make it longer, and the same again;
+`HEIMNETZ_CHAOS_PLUGINS` is how many are due four times every minute.
 """
 
 import os
@@ -31,7 +32,8 @@ SEED = int(os.environ.get("HEIMNETZ_CHAOS_SEED", "20261125"))
 LIFE_SECONDS = 11.5
 # Every minute is a slot of each; in the time that so many kills take, at least KILLS / 2 are owed.
 # A plugin has few: what a dead sandbox ran counts as running until its lease ends.
-PLUGINS, ZONES = 12, ("UTC", "Europe/Berlin", "Asia/Kolkata", "America/Lima")
+PLUGINS = int(os.environ.get("HEIMNETZ_CHAOS_PLUGINS", "12"))
+ZONES = ("UTC", "Europe/Berlin", "Asia/Kolkata", "America/Lima")
 EVERY_MINUTE = ", ".join(f"{{schedule: '* * * * *', time_zone: {zone}}}" for zone in ZONES)
 # Each time it is executed leaves a mark of its own.
 DUE = """
