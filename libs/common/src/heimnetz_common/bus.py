@@ -78,14 +78,14 @@ class Bus:
             try:
                 await self.connect()
             except Unavailable as error:
-                _heed_cancellation()
+                heed_cancellation()
                 log.warning("bus_waits", reason=error.detail)
                 await asyncio.sleep(1)
         silent = 0.0
         while True:
             await asyncio.sleep(5)
             silent = 0.0 if await self._answers() else silent + 5
-            _heed_cancellation()
+            heed_cancellation()
             # nats-py 2.16.0 can lose its reader task without noticing (a subject that is not
             # UTF-8 is enough); only a new process is sure to read again.
             if silent >= HUNG_SECONDS and self._client.is_connected:
@@ -176,8 +176,11 @@ async def _close(client: Client) -> None:
         await asyncio.wait_for(client.close(), 2)
 
 
-def _heed_cancellation() -> None:
-    """Before Python 3.12 `wait_for` in the client loses one that comes together with its result."""
+def heed_cancellation() -> None:
+    """Before Python 3.12 `wait_for` in the client loses one that comes together with its result.
+
+    Nobody cancels a task of a group again.
+    """
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError

@@ -18,7 +18,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.client import JetStreamContext
 
 from heimnetz_common import events
-from heimnetz_common.bus import STREAM, Bus
+from heimnetz_common.bus import STREAM, Bus, heed_cancellation
 from heimnetz_common.database import Connection, Database
 from heimnetz_common.errors import HeimnetzError, NotFound, Unavailable
 from heimnetz_common.logs import get_logger
@@ -77,6 +77,7 @@ class Consumers:
 
     async def _consume(self, subscription: Subscription) -> None:
         while True:
+            heed_cancellation()
             try:
                 await self._fetch_forever(subscription)
             except (HeimnetzError, NatsError, OSError, TimeoutError) as error:
@@ -95,6 +96,7 @@ class Consumers:
         waiting: list[Msg] = []
         try:
             while True:
+                heed_cancellation()
                 await self._look_after(subscription, pull, waiting)
         finally:
             await _give_back(pull, waiting)

@@ -1,19 +1,23 @@
 """Outbox, relay, stream and consumers, on real servers."""
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
+from nats.js.client import JetStreamContext
 
 from heimnetz_common import consuming, operating, outbox
 from heimnetz_common.bus import STREAM, Bus
 from heimnetz_common.comparing import Comparison
-from heimnetz_common.consuming import Subscription
+from heimnetz_common.consuming import Consumers, Subscription
 from heimnetz_common.database import Database
 from heimnetz_common.errors import Conflict, Unavailable
+from heimnetz_common.events import Event
 from heimnetz_common.outbox import Relay
 from heimnetz_common.telemetry import traced
 from heimnetz_common.testing import eventually
@@ -224,3 +228,30 @@ async def test_a_stream_that_lost_events_is_found_out(
         )
 
     assert await comparison.compare() == 1
+
+
+async def test_a_consumer_ends_though_its_client_loses_the_cancellation(
+    database: Database, bus: Bus, lit: type[Lit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `wait_for` does before Python 3.12 when its result comes at the same time."""
+    asks, real = asyncio.Event(), JetStreamContext.PullSubscription.fetch
+
+    async def loses(*arguments: Any, **options: Any) -> Any:
+        asks.set()
+        try:
+            return await real(*arguments, **options)
+        except asyncio.CancelledError:
+            raise TimeoutError from None
+
+    async def handle(_event: Event[Any]) -> None:
+        return None
+
+    monkeypatch.setattr(JetStreamContext.PullSubscription, "fetch", loses)
+    consumers = Consumers(database, bus, "monitor", (Subscription(lit, handle),))
+    task = asyncio.create_task(consumers.run())
+    await asks.wait()
+
+    task.cancel()
+
+    ended, _ = await asyncio.wait([task], timeout=20)
+    assert ended
