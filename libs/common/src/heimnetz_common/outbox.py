@@ -114,7 +114,8 @@ class Relay:
                         measured_at = time.monotonic()
                         await self._measure()
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+                        async with asyncio.timeout(POLL_SECONDS):
+                            await self._wake.wait()
                         # Who committed has an answer to give first, and there may be more to send.
                         await asyncio.sleep(GATHER_SECONDS)
                 self._wake.clear()

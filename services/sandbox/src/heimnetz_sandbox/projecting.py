@@ -121,7 +121,8 @@ async def prepare_all(
         except HeimnetzError as error:
             log.warning("preparation_waits", reason=error.detail)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(wake.wait(), pause_seconds)
+            async with asyncio.timeout(pause_seconds):
+                await wake.wait()
         wake.clear()
 
 
