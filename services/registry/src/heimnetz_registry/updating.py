@@ -51,6 +51,8 @@ class Updater:
         # Whoever decided otherwise meanwhile said why.
         if version.state is not State.APPROVED:
             return
+        if not await installations.is_policy_older(connection, plugin, number):
+            return
         installed = await versions.get_version(connection, plugin, before.version)
         left = await kept.find_kept(connection, plugin)
         reasons = reasons_to_wait(installed, version, before.configuration)

@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from httpx import AsyncClient, Response
@@ -22,9 +23,22 @@ def approved(publish: Any, audit: Any, deliver: Any, package: Any) -> Any:
         assert made.status_code == 201, made.text
         await audit("approve", sha256=made.json()["sha256"], version=version, grade=grade)
         data = {"plugin": "energy-report", "version": version}
-        assert await deliver("version.approved.v1", data, by="registry") == "done"
+        assert await deliver("version.approved.v1", data, by="registry") in {"done", "repeated"}
 
     return make
+
+
+@pytest.fixture
+def approved_again(deliver: Any) -> Any:
+    """The same news of a version, as another event."""
+
+    async def announce(version: str) -> None:
+        data = {"plugin": "energy-report", "version": version}
+        event_id = str(uuid4())
+        said = await deliver("version.approved.v1", data, by="registry", event_id=event_id)
+        assert said == "done"
+
+    return announce
 
 
 @pytest.fixture
@@ -121,15 +135,32 @@ async def test_nothing_is_taken_unless_a_person_chose_that(
 
 
 @pytest.mark.usefixtures("installed")
+async def test_a_version_from_before_the_choice_is_not_taken_however_late_its_news_comes(
+    approved: Any, approved_again: Any, choose: Any, found: Any
+) -> None:
+    await approved("1.1.0")
+    await choose("safe")
+
+    await approved_again("1.1.0")
+
+    assert (await found())["version"] == "1.0.0"
+
+
+@pytest.mark.usefixtures("installed")
 async def test_a_version_that_somebody_went_back_from_is_not_taken_again(
-    client: AsyncClient, role: Any, approved: Any, choose: Any, found: Any, trail: Any, deliver: Any
+    client: AsyncClient,
+    role: Any,
+    approved: Any,
+    choose: Any,
+    found: Any,
+    trail: Any,
+    approved_again: Any,
 ) -> None:
     await choose("safe")
     await approved("1.1.0")
     await client.post(f"{INSTALLATION}/rollback", headers=role("operator"))
 
-    data = {"plugin": "energy-report", "version": "1.1.0"}
-    await deliver("version.approved.v1", data, by="registry")
+    await approved_again("1.1.0")
     waiting = await trail()
     back = (await found())["version"]
     await approved("1.2.0")

@@ -127,7 +127,7 @@ async def set_update_policy(
     row = await connection.fetchrow(
         """
         UPDATE installations
-           SET update_policy = $2
+           SET update_policy = $2, update_policy_at = now()
          WHERE plugin = $1
      RETURNING plugin, version, sha256, grants, configuration, triggers, limits, installed_at,
                installed_by, revision, update_policy
@@ -138,6 +138,23 @@ async def set_update_policy(
     if row is None:
         raise InstallationNotFound(plugin)
     return _installation(row)
+
+
+async def is_policy_older(connection: Connection, plugin: str, version: str) -> bool:
+    """Whether the update policy had been chosen when the version took its state."""
+    return bool(
+        await connection.fetchval(
+            """
+            SELECT update_policy_at <= changed_at
+              FROM installations
+              JOIN versions USING (plugin)
+             WHERE plugin = $1
+               AND versions.version = $2
+            """,
+            plugin,
+            version,
+        )
+    )
 
 
 async def replace_secrets(connection: Connection, plugin: str, sealed: Mapping[str, bytes]) -> None:
