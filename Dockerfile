@@ -19,6 +19,8 @@ COPY deploy/init/src/ libs/common/src/ libs/manifest/src/ libs/audit/src/ libs/d
 COPY services/*/src/ /opt/heimnetz/src/
 # The platform's own documentation, which docs-gen serves.
 COPY docs/ /usr/share/heimnetz/docs/
+# The first-party plugins, which the registry publishes.
+COPY plugins/ /usr/share/heimnetz/plugins/
 # Whatever the umask of the checkout, every service's user can read it.
 # A path file instead of PYTHONPATH: `python -I`, which audits packages, reads no environment.
 RUN chmod -R a+rX /opt/heimnetz/src /usr/share/heimnetz && /opt/heimnetz/bin/python -m compileall -q /opt/heimnetz/src && \

@@ -13,7 +13,7 @@ step "Logging in"
 scripts/login.sh
 heimnetz whoami
 
-step "Publishing the first-party plugins, and waiting for their audits"
+step "Waiting for the audits of the first-party plugins, which the stack published and signed"
 for plugin in plugins/*/plugin.yaml; do
   heimnetz publish "${plugin%/plugin.yaml}" --wait
 done

@@ -31,6 +31,7 @@ def _make_encryption_key() -> str:
 _MAKERS: dict[str, Callable[[], str]] = {
     "encryption.key": _make_encryption_key,
     "trail.key": generate_private_key,
+    "publisher.key": generate_private_key,
 }
 
 

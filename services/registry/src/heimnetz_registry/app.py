@@ -31,6 +31,7 @@ from heimnetz_registry.consumers import subscriptions
 from heimnetz_registry.deciding import Decider
 from heimnetz_registry.enrolling import Enroller
 from heimnetz_registry.installing import Installer
+from heimnetz_registry.provisioning import Provisioner
 from heimnetz_registry.publishing import Publisher
 from heimnetz_registry.reverting import Reverter
 from heimnetz_registry.searching import Searcher
@@ -58,7 +59,11 @@ def create(settings: RegistrySettings, reached: Callable[[str], None] | None = N
     installer = Installer(database, _sealer(settings))
     updater = Updater(database, installer)
     service.subscribe(*subscriptions(updater.take))
-    chain = Chain(database, settings.artifacts_dir, _trail_key(settings))
+    chain = Chain(database, settings.artifacts_dir, _private_key(settings, "trail.key"))
+    enroller = Enroller(database)
+    provisioner = Provisioner(
+        publisher, enroller, _private_key(settings, "publisher.key"), settings.plugins_dir
+    )
     rooms = Rooms(
         database=database,
         artifacts=artifacts,
@@ -75,12 +80,12 @@ def create(settings: RegistrySettings, reached: Callable[[str], None] | None = N
             guesses_per_minute=settings.guesses_per_minute,
         ),
         chain=chain,
-        enroller=Enroller(database),
+        enroller=enroller,
         searcher=Searcher(database),
         services=SERVICES,
     )
     service.checks["artifacts"] = artifacts.check
-    service.background += [publisher.sweep, installer.check_key, chain.run]
+    service.background += [publisher.sweep, installer.check_key, chain.run, provisioner.run]
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -121,13 +126,13 @@ def _sealer(settings: RegistrySettings) -> Sealer | None:
         return None
 
 
-def _trail_key(settings: RegistrySettings) -> PrivateKey | None:
-    """Without its key the registry runs on, but for checkpoints of the trail."""
-    text = settings.secret("trail.key")
+def _private_key(settings: RegistrySettings, name: str) -> PrivateKey | None:
+    """Without it the registry runs on, but for what it would sign with it."""
+    text = settings.secret(name)
     if text is None:
         return None
     try:
         return PrivateKey.from_pem(text.encode())
     except ValueError:
-        log.exception("trail_key_broken", remedy="restore trail.key from a backup")
+        log.exception("private_key_broken", file=name, remedy=f"restore {name} from a backup")
         return None

@@ -16,6 +16,10 @@ class RegistrySettings(ServiceSettings):
     artifacts_dir: Path = Field(
         default=Path("/var/lib/heimnetz/artifacts"), description="directory of the packages"
     )
+    plugins_dir: Path = Field(
+        default=Path("/usr/share/heimnetz/plugins"),
+        description="directory of the first-party plugins, which are published at start",
+    )
     session_hours: int = Field(
         default=12, ge=1, le=720, description="hours for which a log-in is valid"
     )
