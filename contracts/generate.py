@@ -5,6 +5,7 @@ contracts/events/    the data of each event (JSON Schema 2020-12)
 contracts/manifest.schema.json
 docs/reference/      tables for people: settings, routes, access, events, states, problems, metrics
 docs/checks/         a page for each check of the audit, and their index
+libs/cli/.../help.py what `heimnetz --help` prints
 
 A test compares what is committed with what this makes.
 """
@@ -20,8 +21,10 @@ from typing import Any
 import reference
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+from typer.main import get_command
 
 from heimnetz_audit import explaining
+from heimnetz_cli.app import app as cli
 from heimnetz_common.auth import Rule
 from heimnetz_common.events import EventData
 from heimnetz_common.sealing import generate_key
@@ -30,6 +33,7 @@ from heimnetz_common.testing import SERVICES, KeyRing
 from heimnetz_manifest import manifest_schema
 
 ROOT = Path(__file__).resolve().parents[1]
+HELP = "libs/cli/src/heimnetz_cli/help.py"
 MARK = "<!-- Made by contracts/generate.py; change the code instead. -->\n"
 
 
@@ -100,6 +104,15 @@ def _json(document: Any) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
+def _help() -> str:
+    """The command's help as a module, which prints it without loading the commands."""
+    command = get_command(cli)
+    with command.make_context("heimnetz", [], resilient_parsing=True, terminal_width=78) as context:
+        text = command.get_help(context).replace("\\", "\\\\").replace('"""', '\\"""')
+    head = '"""What `heimnetz --help` prints in 80 columns; made by contracts/generate.py."""'
+    return f'{head}\n\nTEXT = """\\\n{text}\n"""\n'
+
+
 def documents() -> dict[str, str]:
     """Every generated file: its path below the root, and its text."""
     made: dict[str, str] = {"contracts/manifest.schema.json": _json(manifest_schema())}
@@ -133,17 +146,18 @@ def documents() -> dict[str, str]:
         f"docs/checks/{each.check.rule}.md": f"{MARK}{explaining.page(each)}"
         for each in explanations
     }
+    made[HELP] = _help()
     made["docs/checks/README.md"] = f"{MARK}{explaining.index(explanations)}"
     return made
 
 
 def committed() -> dict[str, str]:
     folders = (ROOT / "contracts", ROOT / "docs" / "reference", ROOT / "docs" / "checks")
+    paths = [path for folder in folders for path in sorted(folder.rglob("*"))]
     return {
         str(path.relative_to(ROOT)): path.read_text("utf-8")
-        for folder in folders
-        for path in sorted(folder.rglob("*"))
-        if path.suffix in {".json", ".md"}
+        for path in [*paths, ROOT / HELP]
+        if path.suffix in {".json", ".md"} or path == ROOT / HELP
     }
 
 

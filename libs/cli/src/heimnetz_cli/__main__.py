@@ -6,16 +6,22 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from heimnetz_cli.exits import Exit, Failure
+from heimnetz_cli.help import TEXT
 
 if TYPE_CHECKING:
     from heimnetz_sdk.errors import HeimnetzError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    from heimnetz_cli.app import app
-
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(args=None if arguments is None else list(arguments), prog_name="heimnetz")
+        if given in (["-h"], ["--help"]) and _has_eighty_columns():
+            sys.stdout.write(TEXT)
+            sys.stdout.flush()
+            return Exit.OK
+        from heimnetz_cli.app import app
+
+        app(args=given, prog_name="heimnetz")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else Exit.OK
     except KeyboardInterrupt:
@@ -30,6 +36,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return code
     return Exit.OK
+
+
+def _has_eighty_columns() -> bool:
+    """As `shutil.get_terminal_size`, which takes longer to import than the help to print."""
+    try:
+        columns = int(os.environ.get("COLUMNS") or 0)
+    except ValueError:
+        columns = 0
+    if columns <= 0:
+        try:
+            columns = os.get_terminal_size(1).columns or 80
+        except OSError:
+            columns = 80  # not a terminal
+    # Wider ones get eighty too.
+    return columns >= 80
 
 
 def _answer(error: Exception) -> Exit | None:

@@ -144,9 +144,38 @@ def test_every_command_helps_with_an_example(heimnetz: Heimnetz, name: str) -> N
     assert f"heimnetz {name}" in said.out.split("Example", 1)[1]
 
 
-def test_help_loads_nothing_heavy() -> None:
+@pytest.mark.parametrize(("columns", "option"), [("80", "--help"), ("60", "-h"), ("200", "-h")])
+def test_help_is_what_the_commands_say(
+    heimnetz: Heimnetz,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    columns: str,
+    option: str,
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    with pytest.raises(SystemExit):
+        app(args=[option], prog_name="heimnetz")
+    made = capsys.readouterr().out
+
+    assert heimnetz(option).out == made
+
+
+def test_help_loads_no_command() -> None:
     code = (
-        "import sys; from heimnetz_cli.__main__ import main; main(['--help']);"
+        "import os, sys; os.environ['COLUMNS'] = '80';"
+        "from heimnetz_cli.__main__ import main; main(['--help']);"
+        "loaded = {'typer', 'rich', 'heimnetz_cli.app'} & set(sys.modules);"
+        "sys.exit(str(loaded) if loaded else 0)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, text=True)
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_commands_load_nothing_heavy() -> None:
+    code = (
+        "import sys, heimnetz_cli.app;"
         "heavy = {'httpx', 'rich', 'pydantic', 'yaml', 'heimnetz_audit', 'heimnetz_manifest'};"
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
