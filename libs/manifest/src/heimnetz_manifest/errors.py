@@ -127,6 +127,21 @@ class SignatureMisplaced(ManifestError):
     title = "Signature is of another name, version or digest"
 
 
+class InvalidIndex(ManifestError):
+    kind = "catalogue-index-malformed"
+    title = "Index of the catalogue is not one as Heimnetz reads it"
+
+
+class IndexTooLarge(ManifestError):
+    kind = "catalogue-index-too-large"
+    title = "Index of the catalogue is larger than 8 MiB"
+
+
+class CatalogueKeyWrong(ManifestError):
+    kind = "catalogue-key-wrong"
+    title = "Index was not signed by the catalogue's key, or was altered"
+
+
 def kinds() -> dict[str, tuple[str, StatusHint]]:
     """Every kind of refusal with its title and status hint; the documentation is tested by it."""
     found: dict[str, tuple[str, StatusHint]] = {}
