@@ -180,8 +180,8 @@ def problems() -> str:
 
 
 def _errors() -> Iterator[type[HeimnetzError]]:
-    for path in sorted(SOURCES.glob("*/src/*/errors.py")):
-        importlib.import_module(f"{path.parent.name}.errors")
+    for path in sorted(SOURCES.glob("*/src/*/*errors.py")):
+        importlib.import_module(f"{path.parent.name}.{path.stem}")
     for info in pkgutil.iter_modules(importlib.import_module("heimnetz_common").__path__):
         if info.name not in {"testing", "migrating"}:
             importlib.import_module(f"heimnetz_common.{info.name}")

@@ -224,14 +224,17 @@ def test_only_those_with_a_reason_have_a_way_out(
     stack: Stack, containers: dict[str, dict[str, Any]]
 ) -> None:
     """Docker drops what leaves an internal network, so the networks are what has to be right."""
-    internal = json.loads(stack.call("docker", "network", "inspect", f"{PROJECT}_core").out)[0]
+    closed = ("core", "catalogues")
+    inspected = json.loads(
+        stack.call("docker", "network", "inspect", *(f"{PROJECT}_{name}" for name in closed)).out
+    )
     networks = {
         name: {key.removeprefix(f"{PROJECT}_") for key in one["NetworkSettings"]["Networks"]}
         for name, one in containers.items()
     }
 
-    assert internal["Internal"]
-    assert {name for name, some in networks.items() if some - {"core", "none"}} == {
+    assert all(network["Internal"] for network in inspected)
+    assert {name for name, some in networks.items() if some - {*closed, "none"}} == {
         "gateway",
         "alertmanager",
         # For what plugins were granted.

@@ -51,6 +51,11 @@ def test_a_first_party_plugin_is_approved_by_its_audit(published: dict[str, Any]
     assert published["verdict"] == "approve"
 
 
+@pytest.mark.usefixtures("published")
+def test_a_first_party_plugin_is_signed_by_the_stack(stack: Stack) -> None:
+    assert "by heimnetz, whose key is in use" in stack.heimnetz("show", "energy-report").out
+
+
 def test_the_audit_offline_is_the_audit_of_the_service(
     stack: Stack, published: dict[str, Any]
 ) -> None:

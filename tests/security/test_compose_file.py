@@ -17,9 +17,9 @@ CAPABILITIES = {name: {"CHOWN", "FOWNER", "DAC_OVERRIDE"} for name in ("init", "
 WITH_A_WAY_OUT = {"gateway", "alertmanager", "sandbox"}
 
 
-def resolve() -> dict[str, Any]:
+def resolve(**variables: str) -> dict[str, Any]:
     # Without .env and the caller's variables: the file itself, with its defaults.
-    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **variables}
     command = ["docker", "compose", "--env-file", os.devnull, "--file", "docker-compose.yml"]
     done = subprocess.run(
         [*command, "config", "--format", "json"],
@@ -117,12 +117,23 @@ def test_only_the_engine_proxy_reaches_the_engine(name):
     assert bool(sockets) is (name == "engine-proxy")
 
 
-@each
-def test_only_named_containers_have_a_way_out(name):
-    networks = SERVICES[name].get("networks") or {}
-    open_ones = {item for item in networks if not STACK["networks"][item].get("internal")}
+def with_a_way_out(stack):
+    return {
+        name
+        for name, service in stack["services"].items()
+        for network in service.get("networks") or {}
+        if not stack["networks"][network].get("internal")
+    }
 
-    assert bool(open_ones) is (name in WITH_A_WAY_OUT)
+
+def test_only_named_containers_have_a_way_out():
+    assert with_a_way_out(STACK) == WITH_A_WAY_OUT
+
+
+def test_the_registry_has_one_besides_when_the_owner_takes_plugins_from_elsewhere():
+    opened = resolve(HEIMNETZ_CATALOGUES_INTERNAL="false")
+
+    assert with_a_way_out(opened) == WITH_A_WAY_OUT | {"registry"}
 
 
 @each

@@ -144,7 +144,7 @@ _REFUSALS = Row(
                 )
             ],
             unit="reqps",
-            width=8,
+            width=6,
         ),
         Lines(
             title="Log-ins by outcome",
@@ -153,7 +153,7 @@ _REFUSALS = Row(
                 Query(expr=_by("outcome", "heimnetz_registry_logins_total"), legend="{{outcome}}")
             ],
             unit="ops",
-            width=8,
+            width=6,
         ),
         Lines(
             title="Secrets masked in logs",
@@ -164,8 +164,21 @@ _REFUSALS = Row(
                 )
             ],
             unit="ops",
-            width=8,
+            width=6,
             steps=((None, GREEN), (0.001, ORANGE)),
+        ),
+        Lines(
+            title="Readings of catalogues by outcome",
+            description="Readings a second of other people's indexes; heimnetz catalogue list says "
+            "why one was refused.",
+            queries=[
+                Query(
+                    expr=_by("outcome", "heimnetz_registry_catalogue_readings_total"),
+                    legend="{{outcome}}",
+                )
+            ],
+            unit="ops",
+            width=6,
         ),
     ),
 )

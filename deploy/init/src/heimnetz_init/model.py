@@ -56,7 +56,7 @@ PARTIES = (
         10001,
         signs=True,
         has_role=True,
-        makes=("encryption.key", "setup-token", "trail.key", "publisher.key"),
+        makes=("encryption.key", "setup-token", "trail.key", "publisher.key", "catalogue.key"),
         publishes=(
             "heimnetz.version.submitted.v1",
             "heimnetz.installation.policy_changed.v1",

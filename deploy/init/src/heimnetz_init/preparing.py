@@ -32,6 +32,7 @@ _MAKERS: dict[str, Callable[[], str]] = {
     "encryption.key": _make_encryption_key,
     "trail.key": generate_private_key,
     "publisher.key": generate_private_key,
+    "catalogue.key": generate_private_key,
 }
 
 

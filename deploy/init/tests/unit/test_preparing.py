@@ -79,7 +79,8 @@ def test_each_party_gets_what_it_needs_and_no_more(house, tmp_path):
         "service-keys.json",
     }
     assert names == {
-        "registry": service | {"encryption.key", "setup-token", "trail.key", "publisher.key"},
+        "registry": service
+        | {"encryption.key", "setup-token", "trail.key", "publisher.key", "catalogue.key"},
         "auditor": service,
         "sandbox": service | {"encryption.key"},
         "monitor": service | {"alertmanager-webhook-token"},

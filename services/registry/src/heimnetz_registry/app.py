@@ -3,6 +3,7 @@
 import binascii
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from fastapi import FastAPI
 
@@ -15,6 +16,7 @@ from heimnetz_manifest.streams import PACKAGE_BYTES
 from heimnetz_registry.admitting import Doorkeeper
 from heimnetz_registry.api import (
     access,
+    catalogues,
     grants,
     installations,
     keys,
@@ -26,11 +28,15 @@ from heimnetz_registry.api import (
 )
 from heimnetz_registry.api.dependencies import Rooms
 from heimnetz_registry.artifacts import Artifacts
+from heimnetz_registry.cataloguing import Cataloguer
 from heimnetz_registry.chaining import Chain
 from heimnetz_registry.consumers import subscriptions
 from heimnetz_registry.deciding import Decider
 from heimnetz_registry.enrolling import Enroller
+from heimnetz_registry.fetching import Fetcher
 from heimnetz_registry.installing import Installer
+from heimnetz_registry.mirroring import Mirrorer
+from heimnetz_registry.offering import Offerer
 from heimnetz_registry.provisioning import Provisioner
 from heimnetz_registry.publishing import Publisher
 from heimnetz_registry.reverting import Reverter
@@ -56,11 +62,15 @@ def create(settings: RegistrySettings, reached: Callable[[str], None] | None = N
         if reached is not None
         else Publisher(database, artifacts, unsigned=settings.unsigned)
     )
-    installer = Installer(database, _sealer(settings))
+    sealer = _sealer(settings)
+    installer = Installer(database, sealer)
     updater = Updater(database, installer)
     service.subscribe(*subscriptions(updater.take))
     chain = Chain(database, settings.artifacts_dir, _private_key(settings, "trail.key"))
     enroller = Enroller(database)
+    fetcher = Fetcher()
+    pause = timedelta(minutes=settings.catalogue_minutes)
+    cataloguer = Cataloguer(database, fetcher, sealer, pause)
     provisioner = Provisioner(
         publisher, enroller, _private_key(settings, "publisher.key"), settings.plugins_dir
     )
@@ -82,10 +92,14 @@ def create(settings: RegistrySettings, reached: Callable[[str], None] | None = N
         chain=chain,
         enroller=enroller,
         searcher=Searcher(database),
+        cataloguer=cataloguer,
+        mirrorer=Mirrorer(database, cataloguer, fetcher, publisher, enroller),
+        offerer=Offerer(database, _private_key(settings, "catalogue.key")),
         services=SERVICES,
     )
     service.checks["artifacts"] = artifacts.check
-    service.background += [publisher.sweep, installer.check_key, chain.run, provisioner.run]
+    service.background += [publisher.sweep, installer.check_key, chain.run]
+    service.background += [provisioner.run, cataloguer.run]
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -98,6 +112,7 @@ def create(settings: RegistrySettings, reached: Callable[[str], None] | None = N
             module.routes(rooms)
             for module in (
                 access,
+                catalogues,
                 plugins,
                 publications,
                 installations,

@@ -14,12 +14,13 @@ from heimnetz_registry.model import (
     TRANSITIONS,
     Actor,
     By,
+    PackageWarning,
     State,
     Version,
     check_decider,
     check_transition,
 )
-from heimnetz_registry.store import installations, trail, versions
+from heimnetz_registry.store import catalogues, installations, trail, versions
 
 AUDITOR = Actor("service:auditor", "auditor")
 ITSELF = Actor("service:registry", "registry")
@@ -83,12 +84,13 @@ async def take_audit(
     names = await versions.list_established_names(connection, current.publisher)
     lookalike = policy.lookalike_of(current.plugin, names)
     # One that was signed meanwhile is due no more.
-    is_review_due = current.is_review_due and current.signature is None
+    is_unsigned = current.is_review_due and current.signature is None
+    warning = await catalogues.find_warning(connection, current.sha256)
     wanted = policy.state_after_audit(
         current.state,
         audit.verdict,
         lookalike=lookalike,
-        is_review_due=is_review_due,
+        is_review_due=is_unsigned or warning is not None,
         is_worse=policy.is_worse_audit(
             (current.verdict, current.grade), (audit.verdict, audit.grade)
         ),
@@ -97,7 +99,8 @@ async def take_audit(
         return None
     check_transition(current.state, wanted, By.AUDIT)
     is_held = wanted is State.NEEDS_REVIEW
-    reason = _reason(audit, lookalike if is_held else None, is_unsigned=is_held and is_review_due)
+    notes = _notes(lookalike, warning, is_unsigned=is_unsigned) if is_held else []
+    reason = _reason(audit, notes)
     await _change(connection, current, wanted, reason, AUDITOR)
     return wanted
 
@@ -121,12 +124,37 @@ async def stop_signed(connection: Connection, key_id: str, reason: str) -> list[
     return taken
 
 
-def _reason(audit: events.VersionAudited, lookalike: str | None, *, is_unsigned: bool) -> str:
-    said = "; ".join(audit.reasons[:5])
-    if is_unsigned:
-        said = "the package is not signed" + (f"; {said}" if said else "")
+async def stop_package(connection: Connection, sha256: str, reason: str) -> list[State]:
+    """Quarantine every version with this digest that may run; a state for each.
+
+    One that waits for its audit is held for a person then.
+    """
+    taken = []
+    for plugin, version in await versions.list_of_package(connection, sha256):
+        current = await versions.lock_version(connection, plugin, version)
+        if State.QUARANTINED not in TRANSITIONS[current.state]:
+            continue
+        await _change(connection, current, State.QUARANTINED, reason[:1000], ITSELF)
+        taken.append(State.QUARANTINED)
+    return taken
+
+
+def _notes(
+    lookalike: str | None, warning: PackageWarning | None, *, is_unsigned: bool
+) -> list[str]:
+    """Why a person looks at a version, whatever its audit says."""
+    notes = []
+    if warning is not None:
+        notes.append(f"the catalogue {warning.catalogue} warns of it: {warning.reason}")
     if lookalike is not None:
-        said = f"the name is easily taken for {lookalike}" + (f"; {said}" if said else "")
+        notes.append(f"the name is easily taken for {lookalike}")
+    if is_unsigned:
+        notes.append("the package is not signed")
+    return notes
+
+
+def _reason(audit: events.VersionAudited, notes: list[str]) -> str:
+    said = "; ".join([*notes, *audit.reasons[:5]])
     return (said or f"audit: {audit.verdict}, score {audit.score}, grade {audit.grade}")[:1000]
 
 

@@ -48,6 +48,18 @@ class Enroller:
                 await _announce(connection, event, key, actor, key.name)
         return key, is_new
 
+    async def admit(self, public_key: bytes, whose: Actor, name: str) -> None:
+        """A key without a proof; whoever calls has seen it sign. One that is known stays as it is.
+
+        Raises: TooManySigningKeys.
+        """
+        async with self._database.transaction() as connection:
+            await keys.lock_publisher(connection, whose.name)
+            if await keys.find_key(connection, key_id(public_key)) is None:
+                key = await _insert(connection, public_key, name, whose)
+                event = events.KeyRegistered(key_id=key.id, publisher=key.publisher)
+                await _announce(connection, event, key, whose, key.name)
+
     async def rotate(
         self, old_id: str, new: NewKey, handed_over: bytes, actor: Actor
     ) -> SigningKey:
@@ -113,22 +125,24 @@ async def _add(connection: Connection, new: NewKey, actor: Actor) -> tuple[Signi
     await keys.lock_publisher(connection, actor.name)
     known = await keys.find_key(connection, made)
     if known is None:
-        if await keys.count_keys(connection, actor.name) >= KEYS_OF_A_PUBLISHER:
-            raise TooManySigningKeys(KEYS_OF_A_PUBLISHER)
-        added = await keys.add_key(
-            connection,
-            key_id=made,
-            publisher=actor.name,
-            name=new.name,
-            public_key=new.public_key,
-        )
-        if added is None:
-            # Another publisher with the same private key was a moment faster.
-            raise SigningKeyExists(made)
-        return added, True
+        return await _insert(connection, new.public_key, new.name, actor), True
     if known.publisher != actor.name or known.state is not KeyState.ACTIVE:
         raise SigningKeyExists(made)
     return known, False
+
+
+async def _insert(connection: Connection, public_key: bytes, name: str, actor: Actor) -> SigningKey:
+    """Raises: SigningKeyExists, TooManySigningKeys."""
+    if await keys.count_keys(connection, actor.name) >= KEYS_OF_A_PUBLISHER:
+        raise TooManySigningKeys(KEYS_OF_A_PUBLISHER)
+    made = key_id(public_key)
+    added = await keys.add_key(
+        connection, key_id=made, publisher=actor.name, name=name, public_key=public_key
+    )
+    if added is None:
+        # Another publisher with the same private key was a moment faster.
+        raise SigningKeyExists(made)
+    return added
 
 
 async def _announce(

@@ -30,6 +30,11 @@ UPDATES = Counter(
     "Newer versions of plugins that update by themselves, by outcome: taken, waits.",
     ["outcome"],
 )
+CATALOGUES_READ = Counter(
+    "heimnetz_registry_catalogue_readings_total",
+    "Readings of catalogues by outcome: changed, unchanged, refused.",
+    ["outcome"],
+)
 LOGINS = Counter(
     "heimnetz_registry_logins_total", "Log-ins by outcome: ok, refused, limited.", ["outcome"]
 )

@@ -1,7 +1,7 @@
 """Versions and their states, installations, people and tokens, and the rules between them."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -265,6 +265,80 @@ class Token:
     created_at: datetime
     created_by: str
     expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewCatalogue:
+    """Where else plugins come from; `token` is sealed."""
+
+    name: str
+    url: str
+    address: str | None
+    ca: str | None
+    token: bytes | None
+    key_id: str
+    added_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a catalogue's index was when it was read, and when to look again."""
+
+    counter: int
+    index_sha256: str
+    etag: str | None
+    expires_at: datetime
+    pause: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue(NewCatalogue):
+    """With what became of its last reading; `problem` is the kind of a refusal, or empty."""
+
+    counter: int
+    index_sha256: str
+    etag: str | None
+    expires_at: datetime
+    added_at: datetime
+    read_at: datetime
+    next_at: datetime
+    failures: int
+    problem: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A package that a catalogue has; `signature` is its publisher's envelope, if there is one."""
+
+    plugin: str
+    version: str
+    sha256: str
+    size_bytes: int
+    publisher: str
+    title: str
+    signature: bytes | None
+    public_key: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class PackageWarning:
+    """That a package must not run, as a catalogue says."""
+
+    catalogue: str
+    sha256: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """The index of our own that was given out last."""
+
+    counter: int
+    content_sha256: str
+    key_id: str
+    envelope: bytes
+    renew_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,11 @@
 """What follows from an audit and from a signature. Pure: others look, the consequence is ours."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Literal
 
 from heimnetz_manifest.names import edit_distance_at_most_one
+from heimnetz_registry.catalogue_errors import CatalogueExpired, CatalogueReplayed
 from heimnetz_registry.errors import (
     SignatureDowngrade,
     SigningKeyForeign,
@@ -87,6 +89,24 @@ def check_signer(key: SigningKey, publisher: str, last_signer: str | None) -> No
         raise SigningKeyRevoked(key.id)
     if key.state is KeyState.RETIRED:
         raise SigningKeyRetired(key.id)
+
+
+def check_index_expiry(expires_at: datetime, now: datetime) -> None:
+    """Whether a catalogue's index may still be believed: who keeps newer ones back is found out.
+
+    Raises: CatalogueExpired.
+    """
+    if expires_at <= now:
+        raise CatalogueExpired(expires_at)
+
+
+def check_index_order(known: tuple[int, str], found: tuple[int, str]) -> None:
+    """Whether an index may follow the known one; both are counter and digest.
+
+    Raises: CatalogueReplayed.
+    """
+    if found[0] < known[0] or (found[0] == known[0] and found[1] != known[1]):
+        raise CatalogueReplayed(found[0], known[0])
 
 
 def review_of_unsigned(unsigned: Unsigned, last_signer: str | None) -> bool:

@@ -31,3 +31,6 @@ class RegistrySettings(ServiceSettings):
         description="what packages without a signature get: `allow`, `review` by a person "
         "whatever their audit says, or `refuse`",
     )
+    catalogue_minutes: int = Field(
+        default=15, ge=1, le=1440, description="minutes between two readings of a catalogue"
+    )

@@ -81,7 +81,8 @@ async def settings(
     for file in key_ring.secrets_dir("registry").iterdir():
         (secrets / file.name).write_text(file.read_text())
     (secrets / "encryption.key").write_text(base64.b64encode(os.urandom(32)).decode())
-    (secrets / "trail.key").write_bytes(PrivateKey.generate().to_pem())
+    for name in ("trail.key", "catalogue.key"):
+        (secrets / name).write_bytes(PrivateKey.generate().to_pem())
     (secrets / "setup-token").write_text(SETUP_TOKEN + "\n")
     async with fresh_database_url(postgres_url, "registry") as url:
         yield RegistrySettings(

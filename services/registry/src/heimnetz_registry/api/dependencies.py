@@ -17,11 +17,14 @@ from heimnetz_common.tokens import Principal
 from heimnetz_manifest import PluginName, Version
 from heimnetz_registry.admitting import Doorkeeper
 from heimnetz_registry.artifacts import Artifacts
+from heimnetz_registry.cataloguing import Cataloguer
 from heimnetz_registry.chaining import Chain
 from heimnetz_registry.deciding import Decider
 from heimnetz_registry.enrolling import Enroller
 from heimnetz_registry.installing import Installer
+from heimnetz_registry.mirroring import Mirrorer
 from heimnetz_registry.model import Actor
+from heimnetz_registry.offering import Offerer
 from heimnetz_registry.publishing import Publisher
 from heimnetz_registry.reverting import Reverter
 from heimnetz_registry.searching import Searcher
@@ -54,6 +57,9 @@ class Rooms:
     chain: Chain
     enroller: Enroller
     searcher: Searcher
+    cataloguer: Cataloguer
+    mirrorer: Mirrorer
+    offerer: Offerer
     services: tuple[str, ...]
 
 
@@ -104,7 +110,13 @@ def answer(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """JSON with an ETag; 304 when the client has it already."""
-    body = orjson.dumps(document)
+    return answer_bytes(request, orjson.dumps(document), status=status, headers=headers)
+
+
+def answer_bytes(
+    request: Request, body: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """As `answer`, for JSON that is written already."""
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     known = {"etag": etag, "cache-control": "private, no-cache", **(headers or {})}
     if status == 200 and has_etag(request, etag):

@@ -285,6 +285,14 @@ async def list_established_names(connection: Connection, publisher: str) -> list
     return [row["plugin"] for row in rows]
 
 
+async def list_of_package(connection: Connection, sha256: str) -> list[tuple[str, str]]:
+    """Plugin and version of all that have this digest, in the order to lock them in."""
+    rows = await connection.fetch(
+        "SELECT plugin, version FROM versions WHERE sha256 = $1 ORDER BY plugin, version", sha256
+    )
+    return [(row["plugin"], row["version"]) for row in rows]
+
+
 async def is_package_used(connection: Connection, sha256: str) -> bool:
     return bool(
         await connection.fetchval(
