@@ -64,6 +64,7 @@ Commands:
   mcp        Serve an author's assistant over the Model Context Protocol,...
   key        Keys that you sign packages with.
   trail      Who decided what, and whether the record of it is whole.
+  catalogue  Where else plugins come from.
   alert      Where alerts go.
   admin      Events that have to be sent again.
 

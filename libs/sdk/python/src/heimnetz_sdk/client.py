@@ -6,6 +6,7 @@ from typing import Self
 
 from heimnetz_sdk._transport import Transport
 from heimnetz_sdk.auditor import Auditor
+from heimnetz_sdk.catalogues import Catalogues
 from heimnetz_sdk.docs import Docs
 from heimnetz_sdk.monitor import Monitor
 from heimnetz_sdk.operations import Operations
@@ -32,6 +33,7 @@ class Client:
             url, token=token, ca_file=ca_file, timeout_seconds=timeout_seconds
         )
         self.registry = Registry(self.transport)
+        self.catalogues = Catalogues(self.transport)
         self.auditor = Auditor(self.transport)
         self.sandbox = Sandbox(self.transport)
         self.monitor = Monitor(self.transport)

@@ -90,6 +90,42 @@ class SigningKey(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CataloguePreview(Model):
+    """`key_id` is of whoever signed it, which nothing vouches for."""
+
+    key_id: str
+    counter: int = 0
+    releases: int = 0
+    warnings: int = 0
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catalogue(Model):
+    """`problem` is the kind of what was wrong at the last reading; empty when nothing was."""
+
+    name: str
+    url: str = ""
+    key_id: str = ""
+    counter: int = 0
+    problem: str = ""
+    detail: str = ""
+    read_at: datetime | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release(Model):
+    plugin: str
+    version: str
+    sha256: str = ""
+    size_bytes: int = 0
+    publisher: str = ""
+    title: str = ""
+    key_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Installation(Model):
     plugin: str
     version: str
