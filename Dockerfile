@@ -79,7 +79,11 @@ RUN --mount=type=cache,target=/var/lib/apt/lists,sharing=locked \
     DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends nodejs >/dev/null && \
     find / -xdev -perm /6000 -type f -exec chmod a-s {} + && \
     install -d -m 0755 /opt/heimnetz && install -m 0111 /usr/bin/node /opt/heimnetz/node
+RUN install -d -m 0755 /node_modules/heimnetz-sdk/src
 COPY --chmod=0444 services/sandbox/runtimes/node/ /opt/heimnetz/
+# Where every plugin and the runner find it by its name.
+COPY --chmod=0444 libs/sdk/node/package.json /node_modules/heimnetz-sdk/
+COPY --chmod=0444 libs/sdk/node/src/plugin.js libs/sdk/node/src/serving.js /node_modules/heimnetz-sdk/src/
 WORKDIR /
 USER 65534:65534
 CMD ["node", "--version"]

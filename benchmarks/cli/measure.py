@@ -1,10 +1,11 @@
-"""How long the command takes to say how it is used."""
+"""How long the command takes to say how it is used, and to a first result."""
 
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 
+from benchmarks.cli import beginning
 from benchmarks.figures import Figure, median
 
 ROUNDS = 31
@@ -23,6 +24,7 @@ def measure() -> Iterator[Figure]:
         ("python -c pass", median(bare) * 1000),
         "8",
     )
+    yield from beginning.measure()
 
 
 def _seconds(command: Sequence[str]) -> float:

@@ -16,7 +16,8 @@ LONG = "https://example.org/somewhere/far"
 def shown(stack: Stack) -> dict[str, Any]:
     """As `heimnetz services` shows it; there may not be a first start yet."""
     items = stack.heimnetz("services", "--json", check=False).json()["items"]
-    return items[0] if items else {"state": "unknown"}
+    mine = [one for one in items if one["plugin"] == "link-shortener"]
+    return mine[0] if mine else {"state": "unknown"}
 
 
 @pytest.fixture(scope="module")

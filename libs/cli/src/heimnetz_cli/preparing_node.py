@@ -1,4 +1,4 @@
-"""What the tests of a plugin for Node need: Node itself, and the manifest in a form it can read."""
+"""What the tests of a plugin for Node need: Node, the SDK, and the manifest as it can read it."""
 
 import json
 import re
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 #: Where the tests find the file of `facts_of`.
 VARIABLE = "HEIMNETZ_MANIFEST"
+SDK = Path("node_modules", "heimnetz-sdk")
 OLDEST = 20
 MAX_MANIFEST_BYTES = MAX_PACKAGE_BYTES = 1 << 20
 _RUNTIME = re.compile(r"""^\s*["']?runtime["']?:\s*["']?node\b""", re.MULTILINE)
@@ -52,7 +53,7 @@ def find_node() -> Path:
 
 
 def prepare(project: Path) -> Path:
-    """Find Node, and install what the project's package.json names; often that is nothing.
+    """Find Node, install what package.json names, often nothing, and put the SDK beside it.
 
     Raises: Failure.
     """
@@ -75,7 +76,27 @@ def prepare(project: Path) -> Path:
             said = (done.stderr or done.stdout).strip().splitlines()[-_MAX_COMPLAINT_LINES:]
             lines = ["what package.json names cannot be installed", *(f"  {one}" for one in said)]
             raise Failure("\n".join(lines), Exit.UNAVAILABLE)
+    place_sdk(project)
     return node
+
+
+def place_sdk(project: Path) -> None:
+    """The SDK of this very installation, anew; what the author linked there is the author's."""
+    place = project / SDK
+    if place.is_symlink():
+        return
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    source = sdk_folder()
+    shutil.copy(source / "package.json", place)
+    shutil.copytree(source / "src", place / "src")
+
+
+def sdk_folder() -> Path:
+    """Part of an installed command; in the platform's repository, a neighbour of this one."""
+    here = Path(__file__).parent
+    installed = here / "node_sdk"
+    return installed if installed.is_dir() else here.parents[2] / "sdk" / "node"
 
 
 def has_tests(project: Path) -> bool:
@@ -97,18 +118,24 @@ def facts_of(manifest: "Manifest") -> dict[str, Any]:
     is_open = "patternProperties" in document or document.get("additionalProperties", False)
     return {
         "entry_point": manifest.entry_point,
-        "grants": list(Grants.all_of(manifest.permissions)),
+        "is_service": manifest.kind == "service",
+        "grants": Grants.all_of(manifest.permissions).sorted(),
         "result_bytes": manifest.limits.result_bytes,
         "configuration": {
             "defaults": schema.defaults(),
             "known": None if is_open is not False else list(document.get("properties", {})),
             "required": list(document.get("required", ())),
+            "secrets": list(schema.secrets),
             "withheld": [
                 {"name": one.name, "to": str(one.to)}
                 for one in manifest.permissions.secrets
                 if one.to is not None
             ],
         },
+        "endpoints": [
+            {"method": one.method, "path": one.path, "input": one.input, "output": one.output}
+            for one in manifest.endpoints
+        ],
         "examples": [
             {
                 "name": one.name,

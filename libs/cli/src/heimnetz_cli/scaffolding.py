@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCHEMA_FILE = ".vscode/manifest.schema.json"
-STAND_IN = "tests/heimnetz.js"
 MAX_AUTHOR_CHARACTERS = 120
 # A room for all templates and one for each; in it, what all languages share and what one has.
 _COMMON, _ANY = "common", "any"
@@ -53,11 +52,6 @@ def scaffold(
     Raises: Failure, and OSError where nothing can be written; then nothing is left behind.
     """
     plugin = _checked(name)
-    if template is Template.API and language is not Language.PYTHON:
-        raise Failure(
-            f"the template {template} makes a service, and services are written in Python only; "
-            f"basic, advanced and security are there for {language}"
-        )
     target = folder / plugin
     if target.exists() or target.is_symlink():
         raise Failure(f"{target} is there already; nothing was changed", Exit.CONFLICT)
@@ -139,11 +133,6 @@ def schema_text() -> str:
     from heimnetz_manifest import manifest_schema
 
     return json.dumps(manifest_schema(), indent=2, ensure_ascii=False) + "\n"
-
-
-def stand_in() -> bytes:
-    """The platform as the tests of a plugin for Node meet it."""
-    return (TEMPLATES / _COMMON / Language.NODE / STAND_IN).read_bytes()
 
 
 def find_author() -> str:

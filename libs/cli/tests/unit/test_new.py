@@ -24,11 +24,12 @@ COMMON = {
     *(".devcontainer/devcontainer.json", ".github/workflows/check.yml"),
 }
 PYTHON = {*COMMON, "plugin.py", "pyproject.toml", "tests/test_plugin.py"}
-NODE = {*COMMON, "plugin.js", "package.json", "tests/plugin.test.js", "tests/heimnetz.js"}
+NODE = {*COMMON, "plugin.js", "package.json", "tests/plugin.test.js"}
 EXPECTED = {
     **{f"{template} python": PYTHON for template in Template},
-    **{f"{template} node": NODE for template in Template if template is not Template.API},
+    **{f"{template} node": NODE for template in Template},
     "api python": {*PYTHON, "routing.py"},
+    "api node": {*NODE, "routing.js"},
 }
 
 
@@ -150,16 +151,6 @@ def test_a_bad_name_is_explained_and_nothing_is_written(
 
     assert said.code == 2
     assert words in said.err
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_an_api_in_node_is_refused_since_services_are_python_only(
-    heimnetz: Heimnetz, tmp_path: Path
-) -> None:
-    said = heimnetz("new", "x", "--template", "api", "--language", "node", "--in", tmp_path)
-
-    assert said.code == 2
-    assert "services are written in Python only" in said.err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,6 +1,5 @@
 import json
 import os
-import re
 import shutil
 import stat
 import subprocess
@@ -8,12 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from heimnetz_cli.scaffolding import STAND_IN, stand_in
+from heimnetz_cli.preparing_node import SDK, place_sdk, sdk_folder
 
 from .conftest import Heimnetz
-
-HERE = Path(__file__).parent
-RUNTIME = HERE.parents[3] / "services" / "sandbox" / "runtimes" / "node"
 
 
 @pytest.fixture
@@ -36,45 +32,38 @@ def program(path: Path, text: str) -> None:
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
 
-def test_in_tests_the_platform_is_as_strict_as_the_real_one(
-    heimnetz: Heimnetz, tmp_path: Path
-) -> None:
-    project = tmp_path / "p"
-    (project / "tests").mkdir(parents=True)
-    for name in ("plugin.yaml", "plugin.js"):
-        shutil.copy(HERE / "stand_in" / name, project)
-    shutil.copy(HERE / "stand_in" / "plugin.test.js", project / "tests")
-    (project / STAND_IN).write_bytes(stand_in())
-
-    report = ("--test-reporter=spec", f"--test-reporter-destination={tmp_path / 'report'}")
-    tested = heimnetz("test", "--project", project, *report)
-
-    assert tested.code == 0, tested.err or (tmp_path / "report").read_text()
-
-
-def test_the_runtime_gives_the_context_that_the_tests_give() -> None:
-    real = (RUNTIME / "working.js").read_text()
-    block = re.search(r"function contextOf\(call\) \{\n  return \{\n(.*?)\n  \};", real, re.DOTALL)
-    assert block is not None
-    names = sorted(re.findall(r"^    (\w+):", block[1], re.MULTILINE))
-
-    test = (HERE / "stand_in" / "plugin.test.js").read_text()
-    assert ", ".join(f"'{name}'" for name in names) in test
-
-
 def test_setup_needs_no_npm_where_nothing_is_to_be_installed(
     heimnetz: Heimnetz, project: Path, only: Path
 ) -> None:
     program(only / "node", "echo v20.1.0")
-    (project / STAND_IN).write_text("old")
+    (project / SDK).mkdir(parents=True)
+    (project / SDK / "old.js").write_text("")
     (project / ".vscode" / "manifest.schema.json").write_text("{}")
 
     said = heimnetz("setup", project, "--json")
 
     assert (said.code, json.loads(said.out)) == (0, {"node": str(only / "node")})
-    assert (project / STAND_IN).read_bytes() == stand_in()
+    placed = {path.relative_to(project / SDK) for path in (project / SDK).rglob("*.*")}
+    assert placed == {
+        path.relative_to(sdk_folder())
+        for path in (sdk_folder() / "package.json", *(sdk_folder() / "src").rglob("*.*"))
+    }
     assert "properties" in json.loads((project / ".vscode/manifest.schema.json").read_text())
     assert not (project / ".venv").exists()
+
+
+def test_an_sdk_that_the_author_linked_stays(
+    heimnetz: Heimnetz, project: Path, only: Path, tmp_path: Path
+) -> None:
+    program(only / "node", "echo v20.1.0")
+    (tmp_path / "mine").mkdir()
+    (project / SDK.parent).mkdir()
+    (project / SDK).symlink_to(tmp_path / "mine")
+
+    assert heimnetz("setup", project).code == 0
+
+    assert (project / SDK).is_symlink()
+    assert list((tmp_path / "mine").iterdir()) == []
 
 
 @pytest.mark.parametrize(("lock", "how"), [(None, "install"), ("package-lock.json", "ci")])
@@ -168,7 +157,7 @@ def test_exit_codes_tell_a_failed_test_no_tests_and_a_broken_manifest(
     heimnetz: Heimnetz, project: Path
 ) -> None:
     test = project / "tests" / "plugin.test.js"
-    test.write_text("require('node:test').test('x', () => { throw new Error('no'); });\n")
+    test.write_text("import { test } from 'node:test';\ntest('x', () => { throw Error(); });\n")
     failed = heimnetz("test", "--project", project, "--test-reporter", "dot")
     unknown = heimnetz("test", "--project", project, "--no-such-option")
     test.unlink()
@@ -184,6 +173,7 @@ def test_exit_codes_tell_a_failed_test_no_tests_and_a_broken_manifest(
 def test_the_tests_alone_say_how_they_are_run(project: Path) -> None:
     node = shutil.which("node")
     assert node is not None, "Node 20 is needed"
+    place_sdk(project)
     environment = {key: value for key, value in os.environ.items() if key != "HEIMNETZ_MANIFEST"}
     done = subprocess.run(
         [node, "--test"],

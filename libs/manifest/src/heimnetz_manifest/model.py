@@ -284,7 +284,6 @@ class Manifest(_Part):
         if self.kind != "service":
             return self
         odd = {
-            "runtime": self.runtime != "python",
             "fresh": self.fresh == "process",
             "triggers": bool(self.triggers.cron or self.triggers.events),
         }
@@ -292,7 +291,7 @@ class Manifest(_Part):
             if is_odd:
                 raise refuse(
                     "manifest-invalid-service",
-                    f"a service runs all the time, in Python: it has no such {key}",
+                    f"a service runs all the time: it has no such {key}",
                     below=(key,),
                 )
         return self

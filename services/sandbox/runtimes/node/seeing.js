@@ -13,7 +13,7 @@ const MOST = 200;
 const MOST_CHARACTERS = 300;
 const OWN = ['/plugin/', '/deps/', '/tmp/', '/dev/null'];
 // What every program of this language reads, and what a run is given.
-const QUIET_READS = [...OWN, '/usr/', '/opt/heimnetz/', '/etc/ssl/', '/in', '/out'];
+const QUIET_READS = [...OWN, '/usr/', '/opt/heimnetz/', '/node_modules/', '/etc/ssl/', '/in', '/out'];
 const QUIET_WRITES = [...OWN, '/out/'];
 const QUIET_CONNECTS = ['/run/heimnetz/', '127.0.0.1:3128'];
 const isQuiet = (text, starts) => starts.some((start) => text.startsWith(start));

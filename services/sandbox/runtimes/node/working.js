@@ -9,6 +9,7 @@ const broker = require('./broker.js');
 const { Frames, encode } = require('./framing.js');
 const proxying = require('./proxying.js');
 const seeing = require('./seeing.js');
+const { serviceContext } = require('./serving.js');
 
 const CALLS = 3;
 const ANSWERS = 4;
@@ -88,7 +89,9 @@ function strict(key, value) {
 }
 
 async function answer(call) {
-  const result = await run(call.input, contextOf(call));
+  const context = contextOf(call);
+  if (call.is_service) Object.assign(context, await serviceContext());
+  const result = await run(call.input, context);
   const json = JSON.stringify(result ?? null, strict) ?? 'null';
   if (Buffer.byteLength(json) > load.result_bytes) {
     fail('output_limit', 'the result is larger than its limit');

@@ -13,6 +13,8 @@ from heimnetz_sandbox.testing import Stand
 
 pytestmark = pytest.mark.engine
 
+LANGUAGES = ["python", "node"]
+
 
 def try_new(stand: Stand, template: str, folder: Path, language: str = "python") -> dict[str, Any]:
     name = f"new-{template}-{language}"
@@ -31,7 +33,7 @@ def try_new(stand: Stand, template: str, folder: Path, language: str = "python")
     return report
 
 
-@pytest.mark.parametrize("language", ["python", "node"])
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_the_basic_template_answers_its_example_and_reaches_nothing(
     stand: Stand, language: str, tmp_path: Path
 ) -> None:
@@ -43,10 +45,11 @@ def test_the_basic_template_answers_its_example_and_reaches_nothing(
     assert report["touched"] == []
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_the_security_template_reaches_for_the_device_of_its_example_and_nothing_else(
-    stand: Stand, tmp_path: Path
+    stand: Stand, language: str, tmp_path: Path
 ) -> None:
-    report = try_new(stand, "security", tmp_path)
+    report = try_new(stand, "security", tmp_path, language)
 
     (example,) = report["examples"]
     assert example["outcome"] == "ok"

@@ -38,6 +38,24 @@ def run(input, context):
     context.serve(handle)
 """
 
+# The same for Node.
+NODE_ECHO = """
+import { Response } from 'heimnetz-sdk';
+
+const visits = [];
+
+export async function run(input, context) {
+  await context.serve(({ method, path, query, headers, body }) => {
+    visits.push(path);
+    if (path === '/fails') throw new Error('no');
+    if (path === '/moves') {
+      return new Response('', { status: 302, headers: { Location: '/elsewhere',
+        'Set-Cookie': 'a=1; Path=/; Domain=home', 'Service-Worker-Allowed': '/' } });
+    }
+    return { method, path, query, headers, body: String(body), visits: visits.length };
+  });
+}
+"""
 
 # Where a test waits, it does so in seconds.
 FAST = """
@@ -77,11 +95,13 @@ def site(place: Path, postgres_url: str, key_ring: KeyRing) -> Iterator[Site]:
         yield Site(stand, port)
 
 
-@pytest.fixture(scope="module")
-def echo(site: Site) -> str:
-    site.install("echo", ECHO)
-    eventually_sync(lambda: site.is_up("echo"), 30)
-    return "echo"
+@pytest.fixture(scope="module", params=["python", "node"])
+def echo(request: pytest.FixtureRequest, site: Site) -> str:
+    name = f"echo-{request.param}"
+    files = {"plugin.mjs": NODE_ECHO} if request.param == "node" else {}
+    site.install(name, ECHO, runtime=request.param, files=files)
+    eventually_sync(lambda: site.is_up(name), 30)
+    return name
 
 
 def test_a_service_answers_many_requests_in_one_process(site: Site, echo: str) -> None:
@@ -89,7 +109,7 @@ def test_a_service_answers_many_requests_in_one_process(site: Site, echo: str) -
 
     assert (first["method"], first["path"], first["query"]) == ("GET", "/a/b", {"c": ["1", "2"]})
     assert second["visits"] > first["visits"]
-    assert first["headers"]["x-forwarded-prefix"] == "/echo"
+    assert first["headers"]["x-forwarded-prefix"] == f"/{echo}"
     posted = site.client.post(f"/{echo}/x", content=iter([b"in ", b"pieces"])).json()
     assert posted["body"] == "in pieces"
 
@@ -105,7 +125,7 @@ def test_what_is_the_platform_s_is_not_passed_on(site: Site, echo: str) -> None:
 
     assert "authorization" not in seen
     assert seen["cookie"] == "theme=dark"
-    assert seen["x-forwarded-prefix"] == "/echo"
+    assert seen["x-forwarded-prefix"] == f"/{echo}"
     basic = site.client.get(f"/{echo}/", auth=("anna", "hnz_abc")).json()["headers"]
     assert "authorization" not in basic
     own = site.client.get(f"/{echo}/", auth=("anna", "own")).json()["headers"]
@@ -117,17 +137,17 @@ def test_an_answer_reaches_no_further_than_the_plugin_s_own_path(site: Site, ech
     answer = site.get(f"/{echo}/moves")
 
     assert answer.status_code == 302
-    assert answer.headers["location"] == "/echo/elsewhere"
-    assert answer.headers["set-cookie"] == "a=1; Path=/echo/"
+    assert answer.headers["location"] == f"/{echo}/elsewhere"
+    assert answer.headers["set-cookie"] == f"a=1; Path=/{echo}/"
     assert "service-worker-allowed" not in answer.headers
-    assert site.get(f"/{echo}").headers["location"] == "/echo/"
+    assert site.get(f"/{echo}").headers["location"] == f"/{echo}/"
 
 
 def test_one_request_that_fails_is_not_the_service_s_end(site: Site, echo: str) -> None:
     assert site.get(f"/{echo}/fails").status_code == 500
     assert site.get(f"/{echo}/").status_code == 200
     run_id = site.service(echo)["run_id"]
-    eventually_sync(lambda: "ValueError: no" in site.stand.logs(run_id), 10)
+    eventually_sync(lambda: "Error: no" in site.stand.logs(run_id), 10)
 
 
 def test_a_service_is_not_called_as_a_job_is(site: Site, echo: str) -> None:
@@ -345,6 +365,7 @@ def test_what_a_service_touches_is_known_while_it_runs_and_within_a_bound(site: 
     assert site.service("nosy")["state"] == "up"
 
 
+@pytest.mark.parametrize("echo", ["python"], indirect=True)
 def test_a_service_that_holds_its_connections_does_not_hold_up_another(
     site: Site, echo: str
 ) -> None:
@@ -373,21 +394,24 @@ def run(input, context):
             browser.close()
 
 
+@pytest.mark.parametrize("language", ["python", "node"])
 def test_what_the_template_of_an_api_makes_serves_and_keeps_its_list(
-    site: Site, tmp_path: Path
+    site: Site, language: str, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "heimnetz_cli", "new", "shopping", "--template", "api"]
-    subprocess.run([*command, "--in", tmp_path], check=True, capture_output=True)
-    manifest = tmp_path / "shopping" / "plugin.yaml"
+    name = f"shopping-{language}"
+    command = [sys.executable, "-m", "heimnetz_cli", "new", name, "--template", "api"]
+    command += ["--language", language, "--in", str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True)
+    manifest = tmp_path / name / "plugin.yaml"
     manifest.write_text(manifest.read_text().replace("version: 0.1.0", "version: 1.0.0"))
-    site.stand.install_bytes("shopping", pack(tmp_path / "shopping"))
-    eventually_sync(lambda: site.is_up("shopping"), 30)
+    site.stand.install_bytes(name, pack(tmp_path / name))
+    eventually_sync(lambda: site.is_up(name), 30)
 
-    added = site.client.post("/shopping/items", json={"name": "milk", "amount": 2})
-    wrong = site.client.post("/shopping/items", json={"name": "milk", "amount": 0})
+    added = site.client.post(f"/{name}/items", json={"name": "milk", "amount": 2})
+    wrong = site.client.post(f"/{name}/items", json={"name": "milk", "amount": 0})
 
     assert (added.status_code, wrong.status_code) == (201, 422)
-    assert site.get("/shopping/items").json() == {"items": [added.json()]}
-    assert site.client.delete(f"/shopping/items/{added.json()['id']}").status_code == 204
-    refused = site.client.put("/shopping/items", json={})
+    assert site.get(f"/{name}/items").json() == {"items": [added.json()]}
+    assert site.client.delete(f"/{name}/items/{added.json()['id']}").status_code == 204
+    refused = site.client.put(f"/{name}/items", json={})
     assert (refused.status_code, refused.headers["allow"]) == (405, "GET, POST")

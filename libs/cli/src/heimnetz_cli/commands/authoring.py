@@ -43,7 +43,7 @@ def new(
 
     basic: one job. advanced: a schedule, configuration, storage, the network and an event.
     security: a check of devices at home that gives findings. api: an HTTP service with typed
-    routes, in Python only; the others are there for Node too.
+    routes.
     """
     from heimnetz_cli.scaffolding import find_author, scaffold
 
@@ -68,9 +68,9 @@ def setup(
 ) -> None:
     """Make what the tests need, and refresh the editor's schema.
 
-    Python: .venv in the project, with the SDK and pytest. Node: tests/heimnetz.js, with which the
-    tests call the plugin, and by npm what package.json names, if it names anything. Again, it
-    brings all up to date; what else was installed stays.
+    Python: .venv in the project, with the SDK and pytest. Node: node_modules with the SDK, and by
+    npm what package.json names, if it names anything. The SDK is the one that this command brings.
+    Again, it brings all up to date; what else was installed stays.
     """
     from heimnetz_cli.scaffolding import SCHEMA_FILE, schema_text
 
@@ -88,15 +88,10 @@ def setup(
 def _prepare(project: Path, manifest: Path) -> dict[str, str]:
     """The language, and what runs it."""
     from heimnetz_cli import preparing, preparing_node
-    from heimnetz_cli.scaffolding import STAND_IN, stand_in
 
     if not preparing_node.is_for_node(manifest):
         return {"python": str(preparing.prepare(project))}
-    node = preparing_node.prepare(project)
-    file = project / STAND_IN
-    if file.is_file():
-        file.write_bytes(stand_in())
-    return {"node": str(node)}
+    return {"node": str(preparing_node.prepare(project))}
 
 
 def run_tests(context: typer.Context, project: Project = Path()) -> None:
@@ -128,7 +123,14 @@ def _test_with_python(project: Path, words: list[str]) -> Exit:
 
 
 def _test_with_node(project: Path, words: list[str]) -> Exit:
-    from heimnetz_cli.preparing_node import VARIABLE, facts_of, find_node, has_tests
+    from heimnetz_cli.preparing_node import (
+        SDK,
+        VARIABLE,
+        facts_of,
+        find_node,
+        has_tests,
+        place_sdk,
+    )
     from heimnetz_manifest import InvalidManifest, parse_manifest
 
     try:
@@ -138,6 +140,8 @@ def _test_with_node(project: Path, words: list[str]) -> Exit:
     node = find_node()
     if not has_tests(project):
         raise Failure(f"{project.resolve()} has no tests, such as plugin.test.js", Exit.NOT_FOUND)
+    if not (project / SDK).exists():
+        place_sdk(project)
     note(f"tests with {node}")
     with tempfile.TemporaryDirectory(prefix="heimnetz-") as place:
         facts = Path(place) / "manifest.json"

@@ -1,4 +1,3 @@
-'use strict';
 // Announces when frost is on its way, and when it is over.
 
 const EVENT = 'weather.frost.changed.v1';
@@ -6,7 +5,11 @@ const HOURS = 24;
 const MAX_ANSWER_BYTES = 256 * 1024;
 const TIMEOUT_MS = 10_000;
 
-async function run(_input, context) {
+/**
+ * @param {import('heimnetz-sdk').Input} _input
+ * @param {import('heimnetz-sdk').Context} context
+ */
+export async function run(_input, context) {
   const { latitude, longitude, limit } = context.config;
   const lowest = Math.min(...(await forecast(latitude, longitude)));
   const isFrost = lowest <= limit;
@@ -56,5 +59,3 @@ function temperatures(document) {
 }
 
 const isTemperature = (value) => Number.isFinite(value) && value > -100 && value < 100;
-
-module.exports = { run };

@@ -1,14 +1,17 @@
-'use strict';
 // Counts the words of a text, and of the files that come with it.
 
-const { createReadStream } = require('node:fs');
+import { createReadStream } from 'node:fs';
 
 const MAX_WORD_CHARACTERS = 100;
 const MAX_DIFFERENT_WORDS = 50_000;
 const PIECE_BYTES = 64 * 1024;
 const LETTER = /[\p{L}\p{N}_]/u;
 
-async function run(input, context) {
+/**
+ * @param {import('heimnetz-sdk').Input} input
+ * @param {import('heimnetz-sdk').Context} context
+ */
+export async function run(input, context) {
   const text = input.text ?? '';
   if (typeof text !== 'string') throw new TypeError('text has to be a text');
   const counts = new Map();
@@ -58,5 +61,3 @@ function* split(text) {
     yield word.slice(0, MAX_WORD_CHARACTERS);
   }
 }
-
-module.exports = { run };

@@ -1,16 +1,19 @@
-'use strict';
 // Finds devices at home that ask for a password without encryption, or tell too much of themselves.
 //
 // It opens the start page of each device and nothing more: no password is tried, no form is sent.
 
-const net = require('node:net');
+import net from 'node:net';
 
 const TIMEOUT_MS = 5000;
 const MAX_PAGE_BYTES = 64 * 1024;
 const SEVERITIES = ['info', 'low', 'medium', 'high', 'critical'];
 const PASSWORD_FIELD = /<input[^>]{0,300}\btype\s{0,20}=\s{0,20}["']?password\b/i;
 
-async function run(_input, context) {
+/**
+ * @param {import('heimnetz-sdk').Input} _input
+ * @param {import('heimnetz-sdk').Context} context
+ */
+export async function run(_input, context) {
   const { devices } = context.config;
   for (const device of devices) {
     if (net.isIP(device) === 0) throw new TypeError('a device is named by its address');
@@ -100,5 +103,3 @@ function shown(text) {
   const escape = (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`;
   return `"${text.replace(/[^\x20-\x7e]|["\\]/g, escape)}"`;
 }
-
-module.exports = { run };

@@ -1,8 +1,6 @@
-'use strict';
-
-const assert = require('node:assert/strict');
-const { beforeEach, test } = require('node:test');
-const { Plugin } = require('./heimnetz.js');
+import assert from 'node:assert/strict';
+import { beforeEach, test } from 'node:test';
+import { Plugin } from 'heimnetz-sdk/testing';
 
 const ADDRESS =
   'https://api.open-meteo.com/v1/forecast' +

@@ -1,10 +1,14 @@
-'use strict';
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import http from 'node:http';
+import path from 'node:path';
+import { beforeEach, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Plugin } from 'heimnetz-sdk/testing';
 
-const assert = require('node:assert/strict');
-const fs = require('node:fs');
-const http = require('node:http');
-const { beforeEach, test } = require('node:test');
-const { Plugin } = require('./heimnetz.js');
+const PROJECT = path.join(path.dirname(fileURLToPath(import.meta.url)), 'asks-for-much');
+process.env.HEIMNETZ_MANIFEST = path.join(PROJECT, 'manifest.json');
+process.chdir(PROJECT);
 
 let plugin;
 beforeEach(() => {
@@ -150,3 +154,43 @@ test('the context has what the platform gives and no more', async () => {
 
   assert.deepEqual(result, [['call', 'config', 'fetch', 'files', 'log', 'out', 'publish', 'run_id', 'storage', 'trace_id'], 0]);
 });
+
+test('a service is asked, one request at a time, and called by nothing else', async () => {
+  plugin.manifest.is_service = true;
+  globalThis.act = (context) => context.serve(({ method, path, query, headers, body }) => {
+    if (path === '/fails') throw new Error('no');
+    return { method, path, query, kind: headers['content-type'], got: String(body) };
+  });
+
+  const answer = await plugin.ask('post', '/a/b?c=1&c=2', { body: { d: 3 } });
+
+  assert.deepEqual(answer.json(), { method: 'POST', path: '/a/b', query: { c: ['1', '2'] }, kind: 'application/json', got: '{"d":3}' });
+  await assert.rejects(plugin.ask('GET', '/fails'), /no/);
+  await assert.rejects(plugin.run(), /plugin\.ask/);
+  globalThis.act = () => null;
+  await assert.rejects(plugin.ask('GET', '/'), /serves nothing/);
+});
+
+test('a clock that was set stands still for the plugin alone', async () => {
+  plugin.clock.set('2026-03-29T12:00:00Z');
+  const told = await run(() => [Date.now(), new Date().toISOString(), new Date(0).getTime(), new Date() instanceof Date]);
+
+  assert.deepEqual(told.result, [1774785600000, '2026-03-29T12:00:00.000Z', 0, true]);
+  assert.notEqual(Date.now(), 1774785600000);
+  assert.throws(() => plugin.clock.set('never'), RangeError);
+});
+
+for (const [where, act] of [
+  ['the log', (context) => context.log(`with ${context.config.word}`)],
+  ['the result', (context) => ({ word: context.config.word })],
+  ['the file b.txt', (context) => fs.writeFileSync(`${context.out}/b.txt`, context.config.word)],
+]) {
+  test(`a secret that stands in ${where} is told`, async () => {
+    plugin.manifest.configuration.secrets = ['/word'];
+    const shown = await run(act, { config: { word: 's3cret' } });
+    const hidden = await run(() => 'fine', { config: { word: 's3cret' } });
+
+    hidden.assertNoSecretShown();
+    assert.throws(() => shown.assertNoSecretShown(), new RegExp(`the secret /word is shown in ${where}`));
+  });
+}
