@@ -2,7 +2,7 @@
 
 contracts/openapi/   the HTTP API of each service (OpenAPI 3.1)
 contracts/events/    the data of each event (JSON Schema 2020-12)
-contracts/manifest.schema.json
+contracts/manifest.schema.json, contracts/state.schema.json
 docs/reference/      tables for people: settings, routes, access, events, states, problems, metrics
 docs/checks/         a page for each check of the audit, and their index
 libs/cli/.../help.py what `heimnetz --help` prints
@@ -25,6 +25,7 @@ from typer.main import get_command
 
 from heimnetz_audit import explaining
 from heimnetz_cli.app import app as cli
+from heimnetz_cli.state import state_schema
 from heimnetz_common.auth import Rule
 from heimnetz_common.events import EventData
 from heimnetz_common.sealing import generate_key
@@ -115,7 +116,10 @@ def _help() -> str:
 
 def documents() -> dict[str, str]:
     """Every generated file: its path below the root, and its text."""
-    made: dict[str, str] = {"contracts/manifest.schema.json": _json(manifest_schema())}
+    made: dict[str, str] = {
+        "contracts/manifest.schema.json": _json(manifest_schema()),
+        "contracts/state.schema.json": _json(state_schema()),
+    }
     producers: dict[str, str] = {}
     apps: dict[str, FastAPI] = {}
     for service in SERVICES:

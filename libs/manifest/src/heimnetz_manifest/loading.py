@@ -80,10 +80,10 @@ def decode(data: bytes) -> str:
     """Raises: InvalidManifest. One UTF-8 byte order mark is accepted and dropped."""
     if len(data) > MANIFEST_BYTES:
         _refuse(
-            "manifest-too-large", f"the manifest has {len(data)} bytes; at most 65,536 are accepted"
+            "manifest-too-large", f"the file has {len(data)} bytes; at most 65,536 are accepted"
         )
     if data.startswith((b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")):
-        _refuse("manifest-encoding", "the manifest is UTF-16 or UTF-32; save it as UTF-8")
+        _refuse("manifest-encoding", "the file is UTF-16 or UTF-32; save it as UTF-8")
     try:
         text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
     except UnicodeDecodeError as error:
@@ -112,7 +112,7 @@ def load(data: bytes) -> Document:
     except yaml.YAMLError as error:
         _refuse("manifest-syntax", shown(str(error)))
     if not isinstance(builder.document.tree, dict) or not builder.is_complete:
-        _refuse("manifest-syntax", "the manifest is a mapping of keys to values; this is not one")
+        _refuse("manifest-syntax", "the file is a mapping of keys to values; this is not one")
     return builder.document
 
 

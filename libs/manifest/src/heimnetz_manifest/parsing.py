@@ -41,7 +41,7 @@ def parse_with_places(data: bytes, *, maxima: Maxima = DEFAULT_MAXIMA) -> tuple[
     try:
         manifest = Manifest.model_validate(document.tree, by_alias=True, by_name=False)
     except ValidationError as error:
-        raise InvalidManifest(_mistakes(error, document)) from error
+        raise InvalidManifest(list_mistakes(error, document, Manifest)) from error
     exceeded = maxima.exceeded_by(manifest.limits)
     if exceeded:
         raise InvalidManifest(
@@ -99,7 +99,10 @@ def place_mistake(
     )
 
 
-def _mistakes(error: ValidationError, document: Document) -> list[Mistake]:
+def list_mistakes(
+    error: ValidationError, document: Document, model: type[BaseModel]
+) -> list[Mistake]:
+    """What a model found in a document, each with its place; at most fifty."""
     found: list[Mistake] = []
     for item in error.errors(include_url=False)[:_MOST_MISTAKES]:
         context = item.get("ctx") or {}
@@ -107,7 +110,7 @@ def _mistakes(error: ValidationError, document: Document) -> list[Mistake]:
         match item["type"]:
             case "extra_forbidden":
                 key = str(path[-1])
-                near = difflib.get_close_matches(key, _keys_at(path[:-1]), n=1, cutoff=0.5)
+                near = difflib.get_close_matches(key, _keys_at(model, path[:-1]), n=1, cutoff=0.5)
                 detail = f"the key {shown(key)} is unknown here"
                 found.append(
                     place_mistake(
@@ -156,15 +159,12 @@ def _plain_mistake(document: Document, path: Path, kind: str, item: Any) -> Mist
     )
 
 
-def _keys_at(path: Path) -> list[str]:
+def _keys_at(model: Any, path: Path) -> list[str]:
     """The keys that the model knows at a place."""
-    model: Any = Manifest
     for part in path:
-        if isinstance(part, int):
-            continue
         fields = {info.alias or name: info for name, info in model.model_fields.items()}
         if part not in fields:
-            return []
+            continue  # the number of an item, or a name that its owner chose
         model = _model_in(fields[part].annotation)
         if model is None:
             return []

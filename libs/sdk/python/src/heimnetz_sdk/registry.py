@@ -62,8 +62,10 @@ class Registry:
             Token, self._transport.request("POST", f"{BASE}/tokens", document=document).json()
         )
 
-    def list_tokens(self) -> Page[Token]:
-        return decode_page(Token, self._transport.request("GET", f"{BASE}/tokens").json())
+    def list_tokens(self, *, limit: int = 50, cursor: str | None = None) -> Page[Token]:
+        query = {"limit": limit, "cursor": cursor}
+        answer = self._transport.request("GET", f"{BASE}/tokens", query=query)
+        return decode_page(Token, answer.json())
 
     def revoke_token(self, token_id: str) -> None:
         self._transport.request("DELETE", f"{BASE}/tokens/{quote(token_id, safe='')}")
@@ -166,10 +168,12 @@ class Registry:
         )
         return decode(Installation, answer.json())
 
-    def list_installations(self) -> Page[Installation]:
-        return decode_page(
-            Installation, self._transport.request("GET", f"{BASE}/installations").json()
-        )
+    def list_installations(
+        self, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[Installation]:
+        query = {"limit": limit, "cursor": cursor}
+        answer = self._transport.request("GET", f"{BASE}/installations", query=query)
+        return decode_page(Installation, answer.json())
 
     def get_installation(self, plugin: str) -> Installation:
         path = f"{BASE}/installations/{quote(plugin, safe='')}"
