@@ -91,8 +91,8 @@ _AUDITS = Row(
         ),
         Lines(
             title="Audits to be done again",
-            description="Versions whose audit is by an older engine or policy, or rests on a "
-            "waiver that has ended.",
+            description="Versions whose audit is by an older engine, policy or set of advisories, "
+            "or rests on a waiver that has ended.",
             queries=[
                 Query(expr=f"max(heimnetz_auditor_stale_audits{{{_JOB}}})", legend="versions")
             ],

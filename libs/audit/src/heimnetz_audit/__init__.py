@@ -4,27 +4,32 @@ A pure library. It imports and executes nothing of what it looks at, and touches
 database and no clock.
 """
 
-from heimnetz_audit.auditing import ENGINE_VERSION, audit
+from heimnetz_audit.auditing import audit
 from heimnetz_audit.examining import Memory
 from heimnetz_audit.model import (
+    Advisories,
     Confidence,
     DeclaredPermissions,
     Finding,
     InferredPermissions,
+    InvalidAdvisories,
     Report,
     Severity,
     SourceTree,
     Step,
     Unknown,
 )
+from heimnetz_audit.rules import ENGINE_VERSION
 from heimnetz_audit.verdict import Policy, Verdict, decide, exit_code
 
 __all__ = [
     "ENGINE_VERSION",
+    "Advisories",
     "Confidence",
     "DeclaredPermissions",
     "Finding",
     "InferredPermissions",
+    "InvalidAdvisories",
     "Memory",
     "Policy",
     "Report",

@@ -9,6 +9,7 @@ from typing import Final
 from heimnetz_audit import checks, drifting, inferring, judging, pinning
 from heimnetz_audit.examining import Desk, Examiner, Memory, Outcome, digests, keep_best, keys
 from heimnetz_audit.model import (
+    Advisories,
     DeclaredPermissions,
     Finding,
     Package,
@@ -17,11 +18,10 @@ from heimnetz_audit.model import (
     grade,
     score,
 )
+from heimnetz_audit.model.report import Dated
 from heimnetz_audit.reading import is_python
+from heimnetz_audit.rules import ENGINE_VERSION
 from heimnetz_audit.scripting import examine_scripts
-
-#: Changes when the same package may get another report than before.
-ENGINE_VERSION: Final = "1.5.0"
 
 
 def audit(
@@ -32,18 +32,20 @@ def audit(
     memory: Memory | None = None,
     processes: int = 1,
     before: SourceTree | None = None,
+    advisories: Advisories | None = None,
 ) -> Report:
     """Deterministic, and without an exception whatever the tree holds.
 
     `source_only` leaves out what concerns a package as a whole: its lock file, its manifest.
     With a `memory`, modules that did not change since the last audit, and reach none that did,
     are not looked at again. More `processes` change the time, never the answer. `before` is the
-    version that the tree is compared with.
+    version that the tree is compared with. Without `advisories` it is not known whether what the
+    package depends on has known vulnerabilities.
     """
-    report = _audit(tree, source_only, declared, memory, processes)
+    report = _audit(tree, source_only, declared, memory, processes, advisories)
     if before is None:
         return report
-    old = _audit(before, source_only, None, memory, processes)
+    old = _audit(before, source_only, None, memory, processes, advisories)
     drift = drifting.compare((before, old), (tree, report))
     desk = Desk()
     for check, hit in checks.version_drift.ask(drift):
@@ -64,6 +66,7 @@ def _audit(
     declared: DeclaredPermissions | None,
     memory: Memory | None,
     processes: int,
+    advisories: Advisories | None,
 ) -> Report:
     names = sorted(tree.files)
     python = tuple(name for name in names if _is_python(tree, name))
@@ -75,7 +78,9 @@ def _audit(
         for module, line in outcome.needs
         if not _is_of_tests(name)
     }
-    package = Package(tree=tree, python_files=python, pinned=pinned, needs=needs)
+    package = Package(
+        tree=tree, python_files=python, pinned=pinned, needs=needs, advisories=advisories
+    )
     desk = Desk()
     desk.ask_package(package, source_only=source_only)
     scripts = examine_scripts(tree, desk.add)
@@ -87,7 +92,8 @@ def _audit(
     if difference is not None and declared is not None:
         for check, hit in inferring.questions(declared, inferred, difference):
             desk.add(check, hit)
-    unknowns = {*tree.skipped, *scripts.unknowns, *(u for o in outcomes for u in o.unknowns)}
+    unknowns = {*tree.skipped, *scripts.unknowns, *desk.unknowns}
+    unknowns.update(unknown for outcome in outcomes for unknown in outcome.unknowns)
     report = Report(
         findings=(),
         unknowns=tuple(sorted(unknowns)),
@@ -100,6 +106,7 @@ def _audit(
         files=len(names),
         lines=scripts.lines + sum(outcome.lines for outcome in outcomes),
         pinned=pinned,
+        advisories=None if advisories is None else Dated.of(advisories),
     )
     return _judged(report, [*desk.findings(), *(f for o in outcomes for f in o.findings)])
 

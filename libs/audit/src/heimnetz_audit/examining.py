@@ -18,6 +18,7 @@ from heimnetz_audit.model import (
 )
 from heimnetz_audit.model.checks import Question
 from heimnetz_audit.reading import Sources
+from heimnetz_audit.rules import RULES_SHA256
 from heimnetz_audit.tracing import Walk
 
 FLOW_LIMIT: Final = 20
@@ -84,8 +85,11 @@ class Desk:
     def ask_package(self, package: Package, *, source_only: bool) -> None:
         for check in checks.ALL:
             if check.package is not None and not (source_only and check.rule.startswith("deps-")):
-                for hit in check.package(package):
-                    self.add(check, hit)
+                for answer in check.package(package):
+                    if isinstance(answer, Unknown):
+                        self.unknowns.append(answer)
+                    else:
+                        self.add(check, answer)
 
     def add(self, check: Check, hit: Hit, call: Call | None = None, file: str = "") -> None:
         path = hit.file or (call.file if call is not None else file)
@@ -102,12 +106,14 @@ class Desk:
             confidence=hit.confidence,
             message=hit.message,
             flow=flow,
+            remedy=hit.remedy,
         )
         key = (path, check.rule, line)
         known = self._found.get(key)
         if known is None and len(self._found) >= FINDINGS_LIMIT:
             unknown = Unknown("", "judging", f"more than {FINDINGS_LIMIT} findings")
-            self.unknowns = [unknown]
+            if unknown not in self.unknowns:
+                self.unknowns.append(unknown)
         elif known is None or _rank(finding) > _rank(known):
             self._found[key] = finding
 
@@ -173,11 +179,12 @@ def digests(tree: SourceTree, names: Iterable[str]) -> dict[str, str]:
 def keys(sums: dict[str, str], memory: Memory, entry_point: str) -> dict[str, str]:
     """For each module a digest of it and of every module that it can reach by imports.
 
-    A module whose imports are not known yet has none.
+    The rules are part of it. A module whose imports are not known yet has none.
     """
     found: dict[str, str] = {}
     # What is there decides which names lead into the package.
-    everything = hashlib.sha256("\n".join((entry_point, *sorted(sums))).encode()).hexdigest()
+    decisive = (RULES_SHA256, entry_point, *sorted(sums))
+    everything = hashlib.sha256("\n".join(decisive).encode()).hexdigest()
     for name in sums:
         reached: set[str] = set()
         waiting = [name]

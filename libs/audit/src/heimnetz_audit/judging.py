@@ -32,6 +32,10 @@ def weigh(findings: Iterable[Finding], remedies: Mapping[str, str]) -> tuple[Ded
         for rank, finding in enumerate(sorted(same, key=lambda f: -_CERTAINTY[f.confidence])):
             weights[id(finding)] = WEIGHTS[severity] * _CERTAINTY[finding.confidence] * 0.5**rank
     return tuple(
-        Deduction(finding, round(weights[id(finding)], 2), remedies.get(finding.rule, ""))
+        Deduction(
+            finding,
+            round(weights[id(finding)], 2),
+            finding.remedy or remedies.get(finding.rule, ""),
+        )
         for finding in ordered
     )

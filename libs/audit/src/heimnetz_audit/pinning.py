@@ -5,13 +5,15 @@ nesting in it costs more than its bytes; the lock is read in one pass.
 """
 
 import re
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
+from heimnetz_audit import bundling
 from heimnetz_audit.model import SourceTree
 from heimnetz_audit.model.pinned import Dependency, LockState, Pinned
 
@@ -20,9 +22,12 @@ MANIFEST: Final = "plugin.yaml"
 USUAL_LOCK: Final = "requirements.lock"
 #: What the author asks for, where tools that make locks expect it.
 USUAL_WISHES: Final = "requirements.in"
+PROJECT: Final = "pyproject.toml"
 #: As the sandbox, which installs from it.
 LOCK_BYTES: Final = 256 * 1024
 MANIFEST_BYTES: Final = 256 * 1024
+#: More are for nobody to read; each one is looked for in the text.
+_WISHES_LIMIT: Final = 500
 _TEXT_CHARACTERS: Final = 300
 _WANTED: Final = {
     *(("name",), ("version",), ("licence",), ("entry_point",)),
@@ -42,11 +47,14 @@ def read(tree: SourceTree) -> Pinned:
     has_manifest = MANIFEST in tree.files
     said = _read_manifest(tree.files[MANIFEST]) if has_manifest else {}
     lock = said.get(("dependencies", "lock"), "" if has_manifest else USUAL_LOCK)
+    bundled, unread = bundling.read(tree)
     own = Pinned(
         name=said.get(("name",), ""),
         version=said.get(("version",), ""),
         licence=said.get(("licence",), ""),
-        wanted=_read_wanted(tree) if has_manifest else (),
+        bundled=bundled,
+        unread=unread,
+        wanted=(*_read_wishes(tree), *_read_project(tree)) if has_manifest else (),
     )
     if not lock:
         # A manifest that cannot be read says nothing, not that there is no lock.
@@ -108,7 +116,7 @@ def _scalars(content: bytes) -> Iterator[tuple[tuple[str, ...], str]]:
             keys[-1] = None
 
 
-def _read_wanted(tree: SourceTree) -> tuple[tuple[str, int, str], ...]:
+def _read_wishes(tree: SourceTree) -> tuple[tuple[str, int, str], ...]:
     """What stands in the file of which locks are made, but for what only some systems need."""
     content = tree.files.get(USUAL_WISHES, b"")
     if len(content) > LOCK_BYTES:
@@ -119,6 +127,30 @@ def _read_wanted(tree: SourceTree) -> tuple[tuple[str, int, str], ...]:
         for number, line in lines
         if ";" not in line and (name := _named(line))
     )
+
+
+def _read_project(tree: SourceTree) -> tuple[tuple[str, int, str], ...]:
+    """What `project.dependencies` declares (PEP 621), but for what only some systems need."""
+    content = tree.files.get(PROJECT, b"")
+    if len(content) > LOCK_BYTES:
+        return ()
+    text = content.decode("utf-8", "replace")
+    try:
+        project = _table(tomllib.loads(text).get("project"))
+    except (ValueError, RecursionError):
+        return ()
+    declared = project.get("dependencies")
+    # A project may name itself, for extras of its own.
+    own = normalised(str(project.get("name", "")))
+    return tuple(
+        (PROJECT, text.count("\n", 0, max(text.find(each), 0)) + 1, name)
+        for each in (declared if isinstance(declared, list) else [])[:_WISHES_LIMIT]
+        if isinstance(each, str) and ";" not in each and (name := _named(each)) not in ("", own)
+    )
+
+
+def _table(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _named(line: str) -> str:

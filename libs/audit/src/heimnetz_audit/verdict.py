@@ -6,6 +6,7 @@ from datetime import date
 from fnmatch import fnmatchcase
 from typing import Any, Final, Literal
 
+from heimnetz_audit.checks.known_vulnerability import WITHOUT_ADVISORIES
 from heimnetz_audit.model import Finding, Report, Severity
 from heimnetz_audit.model.waivers import InvalidPolicy, Standing, Waiver
 from heimnetz_audit.waiving import read_waivers, waive
@@ -30,6 +31,7 @@ class Policy:
     forbid_native_code: bool = False
     forbid_undeclared: bool = True
     require_signature: bool = False
+    require_advisories: bool = False
     trusted_publishers: tuple[str, ...] = ()
     waivers: tuple[Waiver, ...] = ()
 
@@ -69,6 +71,8 @@ def decide(
 ) -> Verdict:
     """Weighs a report. What could not be looked at goes to a person, whatever else is true.
 
+    That advisories are missing is a reason only where the policy requires them: they are the
+    owner's to import, and no package can do anything about it.
     Waivers hold for `plugin`, `version` and `today`; without a day none of them does.
     """
     standing = waive(report, policy.waivers, plugin=plugin, version=version, today=today)
@@ -84,19 +88,25 @@ def decide(
     reasons.extend(
         ("review", f"not looked at: {unknown.file or 'the package'}: {unknown.why}")
         for unknown in report.unknowns
+        if policy.require_advisories or unknown != WITHOUT_ADVISORIES
     )
     if not reasons:
         reason = f"grade {standing.grade}, nothing that the policy objects to"
+        if WITHOUT_ADVISORIES in report.unknowns:
+            reason += f"; not known is {WITHOUT_ADVISORIES.why}"
         return Verdict("approve", (reason,), standing)
     reasons.sort(key=lambda reason: -_ORDER.index(reason[0]))
     return Verdict(reasons[0][0], tuple(dict.fromkeys(text for _, text in reasons)), standing)
 
 
 def exit_code(report: Report, fail_on: Severity | None) -> int:
-    """1 with a finding at or above `fail_on`, else 2 when something is unknown, else 0."""
+    """1 with a finding at or above `fail_on`, else 2 when something is unknown, else 0.
+
+    That advisories are missing is in the report, and no fault of what was audited.
+    """
     if fail_on is not None and any(f.severity >= fail_on for f in report.findings):
         return 1
-    return 2 if report.unknowns else 0
+    return 2 if set(report.unknowns) - {WITHOUT_ADVISORIES} else 0
 
 
 def _about_findings(findings: Iterable[Finding], policy: Policy) -> list[tuple[Outcome, str]]:

@@ -65,6 +65,39 @@ def test_what_is_asked_for_and_not_pinned_is_found() -> None:
     assert places == ["requirements.in:2 low"]
 
 
+def test_what_a_project_declares_and_nobody_pinned_is_found() -> None:
+    project = """
+[project]
+name = "pump"
+dependencies = [
+  "six",
+  "Pygal[png]>=3",
+  "colorama; sys_platform == 'win32'",
+  "pump[fast]",
+  7,
+]
+optional-dependencies.docs = ["sphinx"]
+"""
+
+    places = found(lock=f"six==1.0 {HASH}\n", pyproject__toml=project)
+
+    assert places == ["pyproject.toml:6 low"]
+
+
+@pytest.mark.parametrize(
+    "project",
+    [
+        "no toml",
+        "project = 3\n",
+        "[project]\nname = 3\ndependencies = 'requests'\n",
+        "[project]\ndependencies = " + "[" * 5_000,
+        f"[project]\ndependencies = ['requests']\n# {'x' * 300_000}",
+    ],
+)
+def test_a_project_that_cannot_be_read_declares_nothing(project: str) -> None:
+    assert found(lock=f"six==1.0 {HASH}\n", pyproject__toml=project) == []
+
+
 @pytest.mark.parametrize(
     ("code", "places"),
     [

@@ -7,6 +7,7 @@ import typer
 from heimnetz_cli import __version__
 from heimnetz_cli.commands import (
     account,
+    advising,
     assisting,
     auditing,
     authoring,
@@ -63,6 +64,7 @@ for family in (
     authoring,
     developing,
     auditing,
+    advising,
     suggesting,
     publishing,
     signing,

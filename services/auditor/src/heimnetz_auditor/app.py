@@ -3,7 +3,8 @@
 from fastapi import FastAPI
 
 from heimnetz_audit.model.waivers import InvalidPolicy
-from heimnetz_auditor.api import audits
+from heimnetz_auditor.advising import UPLOAD_BYTES, Advising
+from heimnetz_auditor.api import advisories, audits
 from heimnetz_auditor.auditing import Auditing
 from heimnetz_auditor.consumers import SUBSCRIPTIONS
 from heimnetz_auditor.examining import Examiner
@@ -26,13 +27,20 @@ def create(settings: AuditorSettings) -> FastAPI:
     service = Service.from_settings(settings)
     database = service.opened_database
     registry = service.client("registry", settings.registry_url)
+    advising = Advising(database)
     auditing = Auditing(
         database,
         registry,
         Examiner(settings.audit_seconds, settings.audit_memory_bytes),
         policy,
+        advising,
     )
     service.subscribe(*SUBSCRIPTIONS)
     service.background.append(auditing.run)
     service.background.append(Reauditing(database, registry, policy).run)
-    return create_app(service, [audits.routes(database, registry)], title="Heimnetz auditor")
+    return create_app(
+        service,
+        [audits.routes(database, registry), advisories.routes(database, advising)],
+        title="Heimnetz auditor",
+        max_body_bytes=UPLOAD_BYTES,
+    )

@@ -15,6 +15,7 @@ import orjson
 from heimnetz_audit import ENGINE_VERSION, Report, reporters
 from heimnetz_audit.model import InferredPermissions, Pinned, Severity, Unknown
 from heimnetz_auditor import metrics, store
+from heimnetz_auditor.advising import Advising
 from heimnetz_auditor.errors import AuditFailed
 from heimnetz_auditor.events import VersionAudited
 from heimnetz_auditor.examining import Examiner
@@ -51,6 +52,7 @@ class Auditing:
     registry: ServiceClient
     examiner: Examiner
     policy: OwnersPolicy
+    advising: Advising
 
     async def run(self) -> None:
         """Work off what waits until cancelled."""
@@ -94,8 +96,9 @@ class Auditing:
     async def _serve(self, request: Request) -> None:
         started = time.monotonic()
         about = {"plugin": request.plugin, "version": request.version}
+        advisories_sha256, advisories = await self.advising.latest()
         try:
-            answer = await self._audit(request)
+            answer = await self._audit(request, advisories)
         except NotFound:
             log.info("audit_of_nothing", **about)
             async with self.database.transaction() as connection:
@@ -111,11 +114,11 @@ class Auditing:
             log.warning("audit_failed", reason=error.detail, **about)
             metrics.FAILURES.inc()
             answer = unknown(error.detail, Pinned(name=request.plugin, version=request.version))
-        await self._store(request, answer)
+        await self._store(request, answer, advisories_sha256)
         metrics.DURATION.observe(time.monotonic() - started)
         log.info("audited", verdict=answer.verdict, score=answer.score, **about)
 
-    async def _audit(self, request: Request) -> Answer:
+    async def _audit(self, request: Request, advisories: bytes) -> Answer:
         """Raises: AuditFailed, NotFound, Unavailable."""
         if request.tries > MAX_TRIES:
             raise AuditFailed(f"the auditor did not survive {MAX_TRIES} tries")
@@ -131,7 +134,9 @@ class Auditing:
         if hashlib.sha256(package).hexdigest() != request.sha256:
             raise AuditFailed("the package's bytes are not those that were submitted")
         today = datetime.now(UTC).date()
-        return await self.examiner.examine(package, self.policy, request, today, before)
+        return await self.examiner.examine(
+            package, self.policy, request, today, before=before, advisories=advisories
+        )
 
     async def _fetch_before(self, request: Request) -> bytes:
         """The package of the highest lower version that was let in; empty where there is none.
@@ -156,7 +161,7 @@ class Auditing:
             params["cursor"] = page["next_cursor"]
         return b""
 
-    async def _store(self, request: Request, answer: Answer) -> None:
+    async def _store(self, request: Request, answer: Answer, advisories_sha256: str) -> None:
         async with self.database.transaction() as connection:
             changes: dict[str, list[str]] = {}
             if answer.grade != UNKNOWN_GRADE:
@@ -164,7 +169,13 @@ class Auditing:
                     connection, request.plugin, request.version, request.sha256, "json"
                 )
                 changes = compare(before, answer.reports.get("json"))
-            audit_id = await store.put_audit(connection, request, answer, self.policy.sha256)
+            audit_id = await store.put_audit(
+                connection,
+                request,
+                answer,
+                policy_sha256=self.policy.sha256,
+                advisories_sha256=advisories_sha256,
+            )
             await store.remove_reports(connection, audit_id)
             await store.put_reports(connection, audit_id, answer.reports)
             await store.remove_request(connection, request.id)

@@ -66,11 +66,17 @@ class Examiner:
         policy: OwnersPolicy,
         request: Request,
         today: date,
+        *,
         before: bytes = b"",
+        advisories: bytes = b"",
     ) -> Answer:
-        """`before` is the package of the version before. Raises: AuditFailed."""
+        """`before` is the package of the version before; `advisories` are compressed by gzip.
+
+        Raises: AuditFailed.
+        """
         header = {
             "package_bytes": len(package),
+            "before_bytes": len(before),
             "memory_bytes": self.memory_bytes,
             "cpu_seconds": max(1, int(self.seconds)),
             "policy": dict(policy.document),
@@ -80,7 +86,7 @@ class Examiner:
             "is_signed": request.is_signed,
             "today": today.isoformat(),
         }
-        output = await self._run(orjson.dumps(header) + b"\n" + package + before)
+        output = await self._run(orjson.dumps(header) + b"\n" + package + before + advisories)
         said = _read(output)
         holds_until = _day(said.holds_until, today)
         if not said.has_no_network:

@@ -23,5 +23,6 @@ OLDEST_WAITING = Gauge(
 )
 STALE = Gauge(
     "heimnetz_auditor_stale_audits",
-    "Versions whose audit is by an older engine or policy, or rests on a waiver that has ended.",
+    "Versions whose audit is by an older engine, policy or set of advisories, or rests on a waiver"
+    " that has ended.",
 )

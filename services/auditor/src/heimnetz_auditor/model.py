@@ -53,6 +53,17 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedAdvisories:
+    """`as_of` is the time of the latest of them."""
+
+    sha256: str
+    as_of: datetime
+    count: int
+    imported_by: str
+    imported_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
     """The outcome of one engine version on one package."""
 

@@ -1,8 +1,8 @@
 """Finds versions whose audit holds no more, and asks for another one behind all that is new.
 
-An audit holds as long as engine and policy are those that made it, and no waiver that it rests on
-has ended. What is stale is read from the audits alone, so that nothing is lost with a process and
-nothing is done twice.
+An audit holds as long as engine, policy and advisories are those that made it, and no waiver that
+it rests on has ended. What is stale is read from the audits alone, so that nothing is lost with a
+process and nothing is done twice.
 """
 
 import asyncio

@@ -6,7 +6,14 @@ from datetime import date, datetime
 import asyncpg
 
 from heimnetz_auditor.errors import AuditNotFound, FormatNotKept
-from heimnetz_auditor.model import WHOLE, Answer, Audit, Request, Verdict
+from heimnetz_auditor.model import (
+    WHOLE,
+    Answer,
+    Audit,
+    ImportedAdvisories,
+    Request,
+    Verdict,
+)
 from heimnetz_common.database import Connection
 
 
@@ -131,7 +138,7 @@ async def add_stale(
             WITH latest AS (
                 SELECT DISTINCT ON (plugin, version)
                        plugin, version, sha256, engine_version, policy_sha256, holds_until,
-                       audited_at
+                       advisories_sha256, audited_at
                   FROM audits
                  WHERE NOT is_gone
                  ORDER BY plugin, version, audited_at DESC, id DESC),
@@ -142,6 +149,7 @@ async def add_stale(
                          ON (installed.plugin, installed.version)
                           = (latest.plugin, latest.version)
                  WHERE (engine_version, policy_sha256) <> ($1, $2)
+                    OR advisories_sha256 <> coalesce((SELECT sha256 FROM advisories), '')
                     OR holds_until < $3),
             asked AS (
                 INSERT INTO requests (plugin, version, sha256, requested_by, priority)
@@ -197,7 +205,12 @@ async def find_report(
 
 
 async def put_audit(
-    connection: Connection, request: Request, answer: Answer, policy_sha256: str
+    connection: Connection,
+    request: Request,
+    answer: Answer,
+    *,
+    policy_sha256: str,
+    advisories_sha256: str,
 ) -> int:
     """The audit of this engine version; another one of the same version is replaced.
 
@@ -207,8 +220,9 @@ async def put_audit(
         await connection.fetchval(
             """
             INSERT INTO audits (plugin, version, sha256, engine_version, policy_sha256, score,
-                                grade, verdict, reasons, counts, holds_until, audited_at)
-            SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
+                                grade, verdict, reasons, counts, holds_until, advisories_sha256,
+                                audited_at)
+            SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
                    greatest(now(), max(audited_at) + interval '1 microsecond')
               FROM audits
              WHERE plugin = $1
@@ -217,8 +231,9 @@ async def put_audit(
                SET policy_sha256 = excluded.policy_sha256, score = excluded.score,
                    grade = excluded.grade, verdict = excluded.verdict,
                    reasons = excluded.reasons, counts = excluded.counts,
-                   holds_until = excluded.holds_until, audited_at = excluded.audited_at,
-                   is_gone = false
+                   holds_until = excluded.holds_until,
+                   advisories_sha256 = excluded.advisories_sha256,
+                   audited_at = excluded.audited_at, is_gone = false
          RETURNING id
             """,
             request.plugin,
@@ -232,8 +247,52 @@ async def put_audit(
             list(answer.reasons),
             dict(answer.counts),
             answer.holds_until,
+            advisories_sha256,
         )
     )
+
+
+async def put_advisories(
+    connection: Connection,
+    *,
+    sha256: str,
+    as_of: datetime,
+    count: int,
+    content: bytes,
+    imported_by: str,
+) -> ImportedAdvisories:
+    row = await connection.fetchrow(
+        """
+        INSERT INTO advisories (sha256, as_of, count, content, imported_by)
+        VALUES ($1, $2, $3, $4, $5)
+            ON CONFLICT ON CONSTRAINT advisories_key DO UPDATE
+           SET sha256 = excluded.sha256, as_of = excluded.as_of, count = excluded.count,
+               content = excluded.content, imported_by = excluded.imported_by,
+               imported_at = excluded.imported_at
+     RETURNING sha256, as_of, count, imported_by, imported_at
+        """,
+        sha256,
+        as_of,
+        count,
+        content,
+        imported_by,
+    )
+    assert row is not None
+    return ImportedAdvisories(**dict(row))
+
+
+async def find_advisories(connection: Connection) -> ImportedAdvisories | None:
+    row = await connection.fetchrow(
+        "SELECT sha256, as_of, count, imported_by, imported_at FROM advisories"
+    )
+    return None if row is None else ImportedAdvisories(**dict(row))
+
+
+async def load_advisories(connection: Connection) -> tuple[str, bytes]:
+    """Their digest and content; there have to be some."""
+    row = await connection.fetchrow("SELECT sha256, content FROM advisories")
+    assert row is not None
+    return row["sha256"], row["content"]
 
 
 async def remove_reports(connection: Connection, audit_id: int) -> None:

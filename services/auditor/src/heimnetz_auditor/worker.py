@@ -1,16 +1,18 @@
 """The process in which one package is audited: `python -I -m heimnetz_auditor.worker`.
 
-It reads a line of JSON (limits, policy), the package and the version before from its input, and
-answers with one JSON document. Everything it may need is imported before it gives up its rights.
+It reads a line of JSON (limits, policy), the package, the version before and the advisories from
+its input, and answers with one JSON document. Everything it may need is imported before it gives up
+its rights.
 """
 
+import gzip
 import json
 import sys
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from heimnetz_audit import Memory, Report, SourceTree, audit, reporters
+from heimnetz_audit import Advisories, Memory, Report, SourceTree, audit, reporters
 from heimnetz_audit.model import Severity
 from heimnetz_audit.model.waivers import Standing
 from heimnetz_audit.verdict import Policy, decide
@@ -39,13 +41,15 @@ def main() -> None:
 def examine(packages: bytes, header: Mapping[str, Any]) -> dict[str, Any]:
     """Raises: ManifestError, MemoryError, RecursionError."""
     size = header["package_bytes"]
+    end = size + header["before_bytes"]
     tree = SourceTree.from_files(read_package(packages[:size]).files)
-    before = packages[size:]
+    before = packages[size:end]
+    known = Advisories(gzip.decompress(packages[end:])) if packages[end:] else None
     memory = Memory()
-    report = whole = audit(tree, memory=memory)
+    report = whole = audit(tree, memory=memory, advisories=known)
     if before:
         older = SourceTree.from_files(read_package(before).files)
-        whole = audit(tree, memory=memory, before=older)
+        whole = audit(tree, memory=memory, before=older, advisories=known)
     verdict = decide(
         whole,
         Policy.from_mapping(header["policy"]),

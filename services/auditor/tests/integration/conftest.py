@@ -1,5 +1,6 @@
 """The auditor's parts around a registry whose wire is replaced."""
 
+import gzip
 import hashlib
 import json
 from collections.abc import AsyncIterator, Callable
@@ -9,7 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
+from heimnetz_audit import Advisories, Severity
+from heimnetz_audit.model.advisories import Advisory
 from heimnetz_auditor import store
+from heimnetz_auditor.advising import Advising
 from heimnetz_auditor.auditing import Auditing
 from heimnetz_auditor.consumers import SUBSCRIPTIONS, VersionSubmitted
 from heimnetz_auditor.examining import Examiner
@@ -58,6 +62,13 @@ def run(input, context):
 Package = Callable[[str, str], bytes]
 
 
+def advisories(name: str) -> bytes:
+    """What says that versions of a package on PyPI before 2.0 are vulnerable, as it is sent."""
+    known = Advisory("GHSA-a", "", Severity.HIGH, "Opens for all", (("i0", "f2.0"),), ())
+    made = Advisories.build("2026-11-30T08:09:10Z", {("PyPI", name): [known]})
+    return gzip.compress(made.content, mtime=0)
+
+
 @pytest.fixture
 def package(tmp_path: Any) -> Package:
     def make(plugin: str, source: str) -> bytes:
@@ -91,7 +102,9 @@ class House:
         self.auditing = self.with_examiner(Examiner(60, 512 * 1024 * 1024))
 
     def with_examiner(self, examiner: Examiner) -> Auditing:
-        return Auditing(self.database, self.registry, examiner, load_policy(None))
+        return Auditing(
+            self.database, self.registry, examiner, load_policy(None), Advising(self.database)
+        )
 
     def with_policy(self, text: str) -> Auditing:
         return replace(self.auditing, policy=parse_policy(text))

@@ -16,7 +16,7 @@ from heimnetz_auditor.policy import parse_policy
 from heimnetz_auditor.reauditing import Reauditing
 from heimnetz_common.errors import Unavailable
 
-from .conftest import HARMLESS, HOSTILE, House, Package
+from .conftest import HARMLESS, HOSTILE, House, Package, advisories
 
 TODAY = datetime.now(UTC).date()
 WAIVER = """
@@ -259,3 +259,22 @@ async def test_what_was_gone_and_is_there_again_is_audited_again(
     await make_old(house)
 
     assert await reauditing(house).ask(TODAY) == 1
+
+
+async def test_other_advisories_audit_what_is_installed_again(
+    old_house: House, package: Package
+) -> None:
+    await reauditing(old_house).ask(TODAY)
+    while await old_house.auditing.work():
+        pass
+
+    stale = []
+    for name in ("valve", "tap"):
+        await old_house.auditing.advising.put(advisories(name), "user:owner")
+        stale.append(await reauditing(old_house).ask(TODAY))
+        while await old_house.auditing.work():
+            pass
+    await old_house.auditing.advising.put(advisories("tap"), "user:owner")
+
+    assert stale == [3, 3]
+    assert await reauditing(old_house).ask(TODAY) == 0

@@ -1,9 +1,9 @@
 """What the package needs is not pinned: a line of the lock without version or hash, or no line.
 
 The lock decides which code runs beside the plugin. A line without an exact version and hashes lets
-whoever serves the file choose that code, today or at the next installation; what is asked for or
-imported and stands on no line comes from nobody knows where. The names of distributions and of
-modules differ, so that an import alone weighs little.
+whoever serves the file choose that code, today or at the next installation; what is asked for (in
+`requirements.in` or `pyproject.toml`) or imported and stands on no line comes from nobody knows
+where. The names of distributions and of modules differ, so that an import alone weighs little.
 
 Found in `requirements.lock`:
 

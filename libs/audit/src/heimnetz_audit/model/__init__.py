@@ -1,9 +1,10 @@
 """The nouns of an audit."""
 
+from heimnetz_audit.model.advisories import Advisories, InvalidAdvisories
 from heimnetz_audit.model.checks import Check, Hit, Package
 from heimnetz_audit.model.code import PythonModule
 from heimnetz_audit.model.findings import Confidence, Finding, Severity, Step, Unknown
-from heimnetz_audit.model.pinned import Dependency, Pinned
+from heimnetz_audit.model.pinned import Bundled, Dependency, Pinned
 from heimnetz_audit.model.points import grade, score
 from heimnetz_audit.model.report import (
     DeclaredPermissions,
@@ -16,6 +17,8 @@ from heimnetz_audit.model.tree import SourceTree
 from heimnetz_audit.model.values import Call, Value
 
 __all__ = [
+    "Advisories",
+    "Bundled",
     "Call",
     "Check",
     "Confidence",
@@ -25,6 +28,7 @@ __all__ = [
     "Finding",
     "Hit",
     "InferredPermissions",
+    "InvalidAdvisories",
     "Package",
     "PermissionDifference",
     "Pinned",

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from heimnetz_audit.model.advisories import Advisories
 from heimnetz_audit.model.code import PythonModule
-from heimnetz_audit.model.findings import Confidence, Severity
+from heimnetz_audit.model.findings import Confidence, Severity, Unknown
 from heimnetz_audit.model.pinned import Pinned
 from heimnetz_audit.model.tree import SourceTree
 from heimnetz_audit.model.values import Call, Taint
@@ -28,6 +29,7 @@ class Hit:
     line: int = 0
     end_line: int = 0
     cwe: int | None = None
+    remedy: str = ""
 
 
 Question = Callable[[Call], Iterable[Hit]]
@@ -43,9 +45,10 @@ class Package:
     pinned: Pinned = field(default_factory=Pinned)
     #: Modules of others that the code cannot do without, with the first file and line.
     needs: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    advisories: Advisories | None = None
 
 
-TreeQuestion = Callable[[Package], Iterable[Hit]]
+TreeQuestion = Callable[[Package], Iterable[Hit | Unknown]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One answer of one check; lines are 1-based and inclusive."""
+    """One answer of one check; lines are 1-based and inclusive.
+
+    `remedy` is empty where that of the check says enough.
+    """
 
     file: str
     line: int
@@ -56,6 +59,7 @@ class Finding:
     confidence: Confidence
     message: str
     flow: tuple[Step, ...] = ()
+    remedy: str = ""
 
     @property
     def page(self) -> str:

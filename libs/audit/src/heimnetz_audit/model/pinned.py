@@ -23,11 +23,22 @@ class Dependency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bundled:
+    """One package of npm that lies in the package, or that its lock names; `line` is 1-based."""
+
+    name: str
+    version: str
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pinned:
     """Texts are as the package wrote them, and empty where it says nothing.
 
     `loose` are lines of the lock that pin nothing, with the name where there is one; `wanted` are
-    file, line and name of what the author asked to be locked. Names are normalised.
+    file, line and name of what the author asked to be locked. Names are normalised. `unread` are
+    files that should tell what is bundled.
     """
 
     name: str = ""
@@ -38,3 +49,5 @@ class Pinned:
     dependencies: tuple[Dependency, ...] = ()
     loose: tuple[tuple[int, str], ...] = ()
     wanted: tuple[tuple[str, int, str], ...] = ()
+    bundled: tuple[Bundled, ...] = ()
+    unread: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from heimnetz_audit.model.advisories import Advisories
 from heimnetz_audit.model.drift import Drift
 from heimnetz_audit.model.findings import Finding, Severity, Unknown
 from heimnetz_audit.model.pinned import Pinned
@@ -58,11 +59,25 @@ class PermissionDifference:
     unused: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """The advisories that an audit knew: the time of the latest of them, RFC 3339 in UTC."""
+
+    as_of: str
+    count: int
+    sha256: str
+
+    @classmethod
+    def of(cls, advisories: Advisories) -> "Dated":
+        return cls(advisories.as_of, advisories.count, advisories.sha256)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What the engine says about one tree; equal trees give equal reports.
+    """What the engine says about one tree; equal trees and advisories give equal reports.
 
-    `drift` is None where there was no version before to compare with.
+    `drift` is None where there was no version before to compare with, `advisories` where the audit
+    had none.
     """
 
     findings: tuple[Finding, ...]
@@ -77,6 +92,7 @@ class Report:
     lines: int
     pinned: Pinned = field(default_factory=Pinned)
     drift: Drift | None = None
+    advisories: Dated | None = None
 
     def count(self, severity: Severity) -> int:
         return sum(finding.severity is severity for finding in self.findings)

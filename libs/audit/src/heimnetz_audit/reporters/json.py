@@ -26,6 +26,7 @@ def document(report: Report) -> dict[str, Any]:
         "lines": report.lines,
         "findings": [finding_document(finding) for finding in report.findings],
         "deductions": _deductions(report.deductions),
+        "advisories": None if report.advisories is None else asdict(report.advisories),
         "unknowns": [asdict(unknown) for unknown in report.unknowns],
         "inferred": {name: list(found) for name, found in asdict(report.inferred).items()},
         "difference": None

@@ -2,7 +2,15 @@
 
 from heimnetz_audit.model import Finding, Report
 from heimnetz_audit.model.waivers import Standing, Waiver
-from heimnetz_audit.reporters.wording import drifted, expired, fenced, markdown, summary, waived
+from heimnetz_audit.reporters.wording import (
+    dated,
+    drifted,
+    expired,
+    fenced,
+    markdown,
+    summary,
+    waived,
+)
 
 
 def render(report: Report, standing: Standing | None = None) -> str:
@@ -36,6 +44,7 @@ def render(report: Report, standing: Standing | None = None) -> str:
         lines += ["## Not looked at", ""]
         lines += [f"- {markdown(u.file or '.')}: {markdown(u.why)}" for u in report.unknowns]
         lines.append("")
+    lines.append(dated(report))
     return "\n".join(lines).rstrip("\n") + "\n"
 
 

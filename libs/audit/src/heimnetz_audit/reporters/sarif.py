@@ -53,6 +53,8 @@ def render(report: Report, standing: Standing | None = None) -> str:
         "results": [_result(finding, rules.index(finding.rule)) for finding in report.findings],
         "properties": {"score": report.score, "grade": report.grade},
     }
+    if report.advisories is not None:
+        run["properties"]["advisoriesAsOf"] = report.advisories.as_of
     if standing is not None and not standing.is_plain:
         _add_waivers(run, standing)
     document = {
@@ -70,7 +72,7 @@ def _add_waivers(run: dict[str, Any], standing: Standing) -> None:
     run["invocations"][0]["toolConfigurationNotifications"] = [
         {"level": "warning", "message": {"text": expired(each)}} for each in standing.expired
     ]
-    run["properties"] = {"score": standing.score, "grade": standing.grade}
+    run["properties"] |= {"score": standing.score, "grade": standing.grade}
 
 
 def _suppression(waiver: Waiver) -> dict[str, Any]:
@@ -108,6 +110,8 @@ def _result(finding: Finding, index: int) -> dict[str, Any]:
             "page": finding.page,
         },
     }
+    if finding.remedy:
+        found["properties"]["remedy"] = finding.remedy
     if finding.flow:
         steps = [{"location": _step(step)} for step in finding.flow]
         found["codeFlows"] = [{"threadFlows": [{"locations": steps}]}]

@@ -2,7 +2,7 @@
 
 from heimnetz_audit.model import Finding, Report
 from heimnetz_audit.model.waivers import Standing, Waiver
-from heimnetz_audit.reporters.wording import drifted, expired, plain, summary, waived
+from heimnetz_audit.reporters.wording import dated, drifted, expired, plain, summary, waived
 
 
 def render(report: Report, standing: Standing | None = None) -> str:
@@ -23,6 +23,7 @@ def render(report: Report, standing: Standing | None = None) -> str:
         lines.append("Not looked at:")
         lines.extend(f"  {plain(u.file or '.')}: {plain(u.why)}" for u in report.unknowns)
         lines.append("")
+    lines.append(dated(report))
     return "\n".join(lines).rstrip("\n") + "\n"
 
 

@@ -31,6 +31,12 @@ def summary(report: Report, standing: Standing | None = None) -> str:
     )
 
 
+def dated(report: Report) -> str:
+    """Until when the known vulnerabilities go; empty where none were compared."""
+    known = report.advisories
+    return "" if known is None else f"Known vulnerabilities: {known.count}, as of {known.as_of}."
+
+
 def waived(waiver: Waiver) -> str:
     return f"Waived until {waiver.expires_on}: {waiver.reason}"
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from heimnetz_cli.commands.advising import read_advisories
 from heimnetz_cli.commands.options import example
 from heimnetz_cli.exits import Exit, Failure
 from heimnetz_cli.output import note, show_report, show_table
@@ -42,6 +43,10 @@ def audit_path(
         Path | None,
         typer.Option(exists=True, help="The version before: tell what changed since then."),
     ] = None,
+    advisories: Annotated[
+        list[Path] | None,
+        typer.Option(exists=True, dir_okay=False, help="Known vulnerabilities: OSV's all.zip."),
+    ] = None,
     fail_on: Annotated[
         Severity | None, typer.Option(help="End with 1 when a finding is at least so severe.")
     ] = None,
@@ -49,7 +54,8 @@ def audit_path(
     """Audit code without a platform and without a network.
 
     Ends with 0 when everything could be looked at, 1 with findings at or above --fail-on, 2 when
-    something could not be looked at; 1 wins over 2.
+    something could not be looked at; 1 wins over 2. Without --advisories the report says that it is
+    not known whether dependencies have known vulnerabilities.
     """
     from heimnetz_audit import Severity as Level
     from heimnetz_audit import audit, exit_code, reporters
@@ -58,6 +64,7 @@ def audit_path(
         tree_of(path, is_source_only=is_source_only),
         source_only=is_source_only,
         before=tree_of(since, is_source_only=is_source_only) if since is not None else None,
+        advisories=read_advisories(advisories) if advisories else None,
     )
     show_report(reporters.ALL[form.value].render(report))
     raise typer.Exit(exit_code(report, Level.parse(fail_on.value) if fail_on else None))
@@ -107,6 +114,7 @@ def add_to(app: typer.Typer) -> None:
         "audit",
         epilog=example(
             "heimnetz audit plugins/energy-report --fail-on medium",
+            "heimnetz audit plugins/energy-report --advisories PyPI/all.zip",
             "heimnetz audit script.py --source-only --format jsonl",
             "heimnetz audit plugins/energy-report --format cyclonedx",
             "heimnetz audit pump-1.1.0.tar.gz --since pump-1.0.0.tar.gz",

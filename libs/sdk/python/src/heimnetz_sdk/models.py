@@ -245,6 +245,17 @@ class Audit(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Advisories(Model):
+    """The known vulnerabilities that audits compare with; `as_of` is the time of the latest."""
+
+    sha256: str = ""
+    as_of: datetime | None = None
+    count: int = 0
+    imported_by: str = ""
+    imported_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunFile(Model):
     name: str
     size_bytes: int

@@ -50,6 +50,16 @@ class AuditWish(StrictBody):
     version: Annotated[str, Field(pattern=VERSION)]
 
 
+class AdvisoriesEntry(BaseModel):
+    """`as_of` is the time of the latest advisory; `count` is of those about PyPI and npm."""
+
+    sha256: str = ""
+    as_of: datetime | None = None
+    count: int = 0
+    imported_by: str = ""
+    imported_at: datetime | None = None
+
+
 class AuditPromise(BaseModel):
     """The audit is asked for; its report will be there."""
 
