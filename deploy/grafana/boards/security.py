@@ -106,6 +106,19 @@ _REFUSALS = Row(
     "Refusals",
     (
         Lines(
+            title="Installed and no longer approved",
+            description="Versions in use that need a review, were rejected or are quarantined.",
+            queries=[
+                Query(
+                    expr=f"max by (plugin, state) (heimnetz_registry_installed_in_doubt{{{_JOB}}})",
+                    legend="{{plugin}} {{state}}",
+                )
+            ],
+            unit="short",
+            width=12,
+            steps=((None, GREEN), (1, RED)),
+        ),
+        Lines(
             title="Requests that the engine proxy refused",
             description="Requests to the container engine, by the rule that refused them. One that "
             "rises means that somebody got into the sandbox.",

@@ -32,6 +32,7 @@ from heimnetz_registry.cataloguing import Cataloguer
 from heimnetz_registry.chaining import Chain
 from heimnetz_registry.consumers import subscriptions
 from heimnetz_registry.deciding import Decider
+from heimnetz_registry.doubting import Doubts
 from heimnetz_registry.enrolling import Enroller
 from heimnetz_registry.fetching import Fetcher
 from heimnetz_registry.installing import Installer
@@ -99,7 +100,7 @@ def create(settings: RegistrySettings, reached: Callable[[str], None] | None = N
     )
     service.checks["artifacts"] = artifacts.check
     service.background += [publisher.sweep, installer.check_key, chain.run]
-    service.background += [provisioner.run, cataloguer.run]
+    service.background += [provisioner.run, cataloguer.run, Doubts(database).run]
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:

@@ -19,6 +19,11 @@ DAMAGED = Counter(
     "heimnetz_registry_damaged_packages_total",
     "Downloads refused because the stored package is missing or altered.",
 )
+IN_DOUBT = Gauge(
+    "heimnetz_registry_installed_in_doubt",
+    "1 for an installed version that needs a review, is rejected or quarantined.",
+    ["plugin", "state"],
+)
 SWEPT = Counter("heimnetz_registry_swept_files_total", "Left-over files removed.", ["kind"])
 TRAIL_INTACT = Gauge(
     "heimnetz_registry_trail_intact",

@@ -1,13 +1,13 @@
 """Installations and their sealed secrets."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import asyncpg
 
 from heimnetz_common.database import Connection
 from heimnetz_registry.errors import InstallationNotFound
-from heimnetz_registry.model import Installation, UpdatePolicy
+from heimnetz_registry.model import Installation, State, UpdatePolicy
 
 
 async def next_revision(connection: Connection) -> int:
@@ -65,6 +65,20 @@ async def list_grants(connection: Connection) -> list[tuple[str, str, str]]:
         """
     )
     return [(row["plugin"], row["version"], row["granted"]) for row in rows]
+
+
+async def list_in_state(connection: Connection, states: Iterable[State]) -> list[tuple[str, str]]:
+    """Plugin and state of each installation whose version is in one of them."""
+    rows = await connection.fetch(
+        """
+        SELECT plugin, versions.state
+          FROM installations
+          JOIN versions USING (plugin, version)
+         WHERE versions.state = ANY($1::text[])
+        """,
+        list(states),
+    )
+    return [(row["plugin"], row["state"]) for row in rows]
 
 
 async def find_installation(connection: Connection, plugin: str) -> Installation | None:
