@@ -3,7 +3,7 @@
 A line is `ECOSYSTEM NAME [advisory, ...]`, in the order of its bytes; an advisory is a list of its
 id, the CVE, the severity as a number or null, a summary, ranges, and single versions. A range is a
 list of events: `i` (introduced), `f` (fixed), `l` (last affected) or `x` (limit) before a version,
-as in OSV. A quarter of a million of them take some 16 MB, and looking a name up reads 20 lines.
+as in OSV. A quarter of a million of them take some 18 MB, and looking a name up reads 20 lines.
 """
 
 import hashlib
