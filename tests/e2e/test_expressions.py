@@ -36,6 +36,7 @@ EMPTY = {
     "Budget left by plugin": NO_LEVEL,
     "Burn rate of plugins": NO_LEVEL,
     "heimnetz_monitor_leak": "it takes hours to tell a leak",
+    "heimnetz_monitor_plugin_leak": "it takes hours to tell a leak",
 }
 
 

@@ -73,3 +73,40 @@ def test_top_on_a_terminal_looks_again_until_it_is_interrupted(
 )
 def test_a_span_is_told_roughly(seconds: float | None, text: str) -> None:
     assert span(seconds) == text
+
+
+def test_leaks_tell_whose_memory_grows_and_how_that_is_known(
+    platform: Any, heimnetz: Heimnetz
+) -> None:
+    leak = {
+        "service": "sandbox",
+        "plugin": "leaker",
+        "kind": "gradual",
+        "slope_bytes_per_hour": 3 * 1024**2,
+        "out_of_memory_at": None,
+        "evidence": {
+            "reason": "floors rose by 40% of the limit in 9.0 h",
+            "confidence": 0.93,
+            "floor_bytes": 20 * 1024**2,
+            "points": [{"held_bytes": 50 * 1024**2, "line_bytes": 49 * 1024**2}],
+        },
+    }
+    platform.on(f"GET {MONITOR}/leaks", {"items": [leak, {"service": "auditor", "evidence": None}]})
+
+    said = heimnetz("leaks")
+
+    assert said.code == 1
+    lines = said.out.splitlines()
+    assert lines[1] == (
+        "leaker\tgradual\t\t20.0 MiB\t50.0 MiB\t3.0 MiB\t\t93 %"
+        "\tfloors rose by 40% of the limit in 9.0 h"
+    )
+    assert lines[2].startswith("auditor\t")
+
+
+def test_where_nothing_leaks_the_answer_says_so(platform: Any, heimnetz: Heimnetz) -> None:
+    platform.on(f"GET {MONITOR}/leaks", {"items": []})
+
+    said = heimnetz("leaks")
+
+    assert (said.code, said.out) == (0, "nothing leaks\n")

@@ -14,7 +14,7 @@ from heimnetz_monitor.detectors.steps import Steps
 from heimnetz_monitor.detectors.surges import Surge, is_accelerating
 from heimnetz_monitor.detectors.troughs import Troughs
 from heimnetz_monitor.history import FACTOR, History
-from heimnetz_monitor.leaks import LeakKind, Verdict
+from heimnetz_monitor.leaks import Evidence, LeakKind, Verdict
 from heimnetz_monitor.lines import fit
 
 _HOUR = 3600.0
@@ -119,6 +119,27 @@ class LeakDetector:
         if len(series) < 2:
             return None
         return fit(series.times[-_SUDDEN_PEAKS:], series.means[-_SUDDEN_PEAKS:]).slope * self._limit
+
+    @property
+    def evidence(self) -> Evidence | None:
+        """None while there is no leak."""
+        if self._kind is None or self._origin is None:
+            return None
+        series = self._history.covering(self._started, self._last)
+        times, means = series.times, series.means
+        if self._course is not None:
+            line = [self._course.at(time) for time in times]
+        else:
+            straight = fit(times[-_SUDDEN_PEAKS:], means[-_SUDDEN_PEAKS:]) if times else None
+            line = [straight.at(time) for time in times] if straight is not None else []
+        return Evidence(
+            reason=self._reason,
+            confidence=self._confidence,
+            floor_kib=self._base * self._limit,
+            times=tuple(time + self._origin for time in times),
+            held_kib=tuple(mean * self._limit for mean in means),
+            line_kib=tuple(level * self._limit for level in line),
+        )
 
     def event(self, t: float, kind: str) -> None:
         """A `restart` or `deploy` at second `t`; other kinds say nothing about memory."""
@@ -344,3 +365,8 @@ class LeakDetector:
         if line.slope <= 0:
             return None
         return time + max(60.0, (self._full - series.means[-1]) / line.slope)
+
+
+def bytes_per_hour(detector: LeakDetector) -> float | None:
+    slope = detector.slope_kib_per_second
+    return None if slope is None else slope * 1024 * _HOUR

@@ -34,12 +34,17 @@ class AlertResolved(EventData):
 
 
 class LeakSuspected(EventData):
-    """The memory of a service grows and is not given back."""
+    """The memory of a service, or of a plugin, grows and is not given back.
+
+    A plugin's is told with the service that runs it; its slope is in bytes an hour.
+    """
 
     name: ClassVar[str] = "leak.suspected.v1"
 
     service: str
+    plugin: str | None = None
     kind: str
+    slope_bytes_per_hour: float | None = None
     out_of_memory_at: datetime | None
 
 
@@ -49,4 +54,5 @@ class LeakEnded(EventData):
     name: ClassVar[str] = "leak.ended.v1"
 
     service: str
+    plugin: str | None = None
     kind: str

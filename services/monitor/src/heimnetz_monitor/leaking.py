@@ -9,9 +9,9 @@ from heimnetz_common import outbox
 from heimnetz_common.database import Database
 from heimnetz_common.logs import get_logger
 from heimnetz_monitor import metrics, store
-from heimnetz_monitor.detecting import LeakDetector
+from heimnetz_monitor.detecting import LeakDetector, bytes_per_hour
 from heimnetz_monitor.events import LeakEnded, LeakSuspected
-from heimnetz_monitor.leaks import LeakKind, Verdict
+from heimnetz_monitor.leaks import Evidence, LeakKind, Verdict
 from heimnetz_monitor.model import Leaking, Sample, SampleKind
 
 SERVICE = "monitor"
@@ -33,6 +33,10 @@ class Watch:
         self._last: dict[str, int] = {}
         self.leaking: dict[str, Leaking] = {}
         self._is_primed = False
+
+    def find_evidence(self, service: str) -> Evidence | None:
+        detector = self._detectors.get(service)
+        return None if detector is None else detector.evidence
 
     async def observe(self, samples: Sequence[Sample]) -> None:
         if not self._is_primed:
@@ -87,6 +91,7 @@ class Watch:
             service=service,
             kind=verdict["kind"],
             since=sample.taken_at if known is None else known.since,
+            slope_bytes_per_hour=bytes_per_hour(self._detectors[service]),
             out_of_memory_at=None if eta is None else datetime.fromtimestamp(eta, UTC),
         )
         self.leaking[service] = leak
@@ -98,7 +103,10 @@ class Watch:
         _show(sample.subject, leak)
         if leak is not None and (before is None or before.kind != leak.kind):
             event: LeakSuspected | LeakEnded = LeakSuspected(
-                service=leak.service, kind=leak.kind, out_of_memory_at=leak.out_of_memory_at
+                service=leak.service,
+                kind=leak.kind,
+                slope_bytes_per_hour=leak.slope_bytes_per_hour,
+                out_of_memory_at=leak.out_of_memory_at,
             )
         elif leak is None and before is not None:
             event = LeakEnded(service=before.service, kind=before.kind)

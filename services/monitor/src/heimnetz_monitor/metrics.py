@@ -66,5 +66,15 @@ LEAK_OUT_OF_MEMORY = Gauge(
     "When a leaking service is expected to reach its limit.",
     ["service"],
 )
+PLUGIN_LEAKING = Gauge(
+    "heimnetz_monitor_plugin_leak",
+    "Whether the memory of a plugin grows and is not given back, by kind of growth.",
+    ["plugin", "kind"],
+)
+PLUGIN_LEAK_OUT_OF_MEMORY = Gauge(
+    "heimnetz_monitor_plugin_leak_out_of_memory_timestamp_seconds",
+    "When a leaking plugin is expected to reach its limit.",
+    ["plugin"],
+)
 #: Bytes that each service said it may use; not exported, each service exports its own.
 LIMITS: dict[str, float] = {}

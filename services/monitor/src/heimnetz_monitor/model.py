@@ -187,6 +187,8 @@ class SampleKind(StrEnum):
     SERVICE = "service"
     CONTAINER = "container"
     RUN = "run"
+    #: What the container of a plugin that serves holds, without pages of files.
+    SERVING = "serving"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,12 +208,13 @@ class Leaking:
     service: str
     kind: str
     since: datetime
+    slope_bytes_per_hour: float | None
     out_of_memory_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Growth:
-    """What a plugin takes more of with every run."""
+    """What a plugin takes more of with every run, or the longer it serves."""
 
     kind: str
     since: datetime

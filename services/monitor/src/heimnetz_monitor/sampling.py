@@ -16,8 +16,10 @@ MAX_METRICS_BYTES = 4 * 1024 * 1024
 _MAX_BYTES = 2**63
 _PROCESS = "process_resident_memory_bytes"
 _CONTAINER = "heimnetz_sandbox_container_memory_bytes"
+_SERVING = "heimnetz_sandbox_service_memory_bytes"
 _LIMIT = "heimnetz_memory_limit_bytes"
 _PROCESSOR = "heimnetz_sandbox_container_cpu_seconds_total"
+_MEMORY_FAMILIES = (_PROCESS, _CONTAINER, _SERVING, _LIMIT)
 
 
 async def sample(
@@ -68,9 +70,7 @@ def read_memory(service: str, text: str, taken_at: datetime) -> Iterator[Sample]
     Raises: ValueError, when the text is not in the exposition format.
     """
     # Parsing a line costs a hundred times what skipping it does.
-    wanted = "".join(
-        f"{line}\n" for line in text.splitlines() if line.startswith((_PROCESS, _CONTAINER, _LIMIT))
-    )
+    wanted = "".join(f"{line}\n" for line in text.splitlines() if line.startswith(_MEMORY_FAMILIES))
     for family in text_string_to_metric_families(wanted):
         for found in family.samples:
             if found.name == _PROCESS:
@@ -80,6 +80,8 @@ def read_memory(service: str, text: str, taken_at: datetime) -> Iterator[Sample]
                 continue
             elif found.name == _CONTAINER and "plugin" in found.labels:
                 kind, subject = SampleKind.CONTAINER, found.labels["plugin"]
+            elif found.name == _SERVING and "plugin" in found.labels:
+                kind, subject = SampleKind.SERVING, found.labels["plugin"]
             else:
                 continue
             # NaN fails the comparison too.

@@ -1,8 +1,11 @@
 """What plugins use, and a plugin whose runs take more and more memory."""
 
+import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -12,7 +15,7 @@ from heimnetz_common.testing import KeyRing, fresh_database, fresh_database_url,
 from heimnetz_monitor import recording, store
 from heimnetz_monitor.accounting import Accounts
 from heimnetz_monitor.app import create
-from heimnetz_monitor.model import FinishedRun, Outcome, PluginUse, Sample, SampleKind
+from heimnetz_monitor.model import FinishedRun, Outcome, PluginUse, Sample, SampleKind, StartedRun
 from heimnetz_monitor.settings import MonitorSettings
 
 MIB = 1024 * 1024
@@ -92,6 +95,93 @@ async def test_a_leak_is_heard_run_by_run_as_it_is_from_the_history(database: Da
         await accounts.refresh(NOW - timedelta(hours=hours))
 
     assert (await uses(accounts))["leaker"].growth is not None
+
+
+async def keep_course(database: Database, plugin: str, swing_mib: float = 0) -> None:
+    """A service that took 3 MiB an hour for 20 hours, up to 80 MiB; with a saw-tooth on it."""
+    samples = []
+    for number in range(20 * 120):
+        hours = number / 120
+        mib = 20 + 3 * hours + swing_mib * (hours * 3 % 1)
+        at = NOW - timedelta(hours=20 - hours, minutes=1)
+        samples.append(
+            Sample(
+                kind=SampleKind.SERVING,
+                subject=plugin,
+                taken_at=at,
+                memory_bytes=int(mib * MIB),
+            )
+        )
+    async with database.transaction() as connection:
+        await store.add_samples(connection, samples)
+
+
+async def start(database: Database, plugin: str, at: datetime) -> None:
+    run = StartedRun(
+        run_id=uuid4().hex, plugin=plugin, version="1.0.0", trigger="service", started_at=at
+    )
+    async with database.transaction() as connection:
+        await recording.record_start(connection, run)
+
+
+async def told(database: Database) -> list[tuple[str, Any]]:
+    async with database.connection() as connection:
+        rows = await connection.fetch("SELECT document FROM outbox ORDER BY id")
+    documents = [json.loads(row["document"]) for row in rows]
+    return [(document["type"], document["data"]) for document in documents]
+
+
+@pytest.mark.parametrize(("swing_mib", "kind"), [(0, "gradual"), (16, "cyclic")])
+async def test_a_service_plugin_that_leaks_is_told_once_with_its_evidence(
+    database: Database, swing_mib: float, kind: str
+) -> None:
+    await install(database, "leaker")
+    await keep_course(database, "leaker", swing_mib)
+    accounts = Accounts(database, 30)
+
+    for hours in range(20, -1, -1):
+        await accounts.refresh(NOW - timedelta(hours=hours))
+
+    [(name, data)] = await told(database)
+    assert name == "heimnetz.leak.suspected.v1"
+    assert (data["service"], data["plugin"], data["kind"]) == ("sandbox", "leaker", kind)
+    growth, evidence = accounts.growths["leaker"], accounts.find_evidence("leaker")
+    assert growth.slope_bytes_per_hour == pytest.approx(3 * MIB, rel=0.15)
+    assert evidence is not None
+    assert 5 < len(evidence.times) == len(evidence.held_kib) == len(evidence.line_kib) <= 80
+    assert evidence.floor_kib < evidence.held_kib[-1]
+    assert evidence.line_kib[-1] - evidence.line_kib[0] == pytest.approx(
+        3 * 1024 * (evidence.times[-1] - evidence.times[0]) / 3600, rel=0.15
+    )
+
+
+async def test_a_service_plugin_that_starts_anew_leaks_no_more(database: Database) -> None:
+    await install(database, "leaker")
+    await keep_course(database, "leaker")
+    accounts = Accounts(database, 30)
+    await accounts.refresh(NOW)
+    assert "leaker" in accounts.growths
+
+    await start(database, "leaker", NOW + timedelta(minutes=1))
+    await accounts.refresh(NOW + timedelta(minutes=3))
+
+    assert accounts.growths == {}
+    assert [name for name, _ in await told(database)] == ["heimnetz.leak.ended.v1"]
+
+
+async def test_the_peak_of_a_service_at_its_end_is_no_growth_of_its_runs(
+    database: Database,
+) -> None:
+    await install(database, "served")
+    async with database.transaction() as connection:
+        for number in range(20 * 12):
+            at = NOW - timedelta(minutes=5 * number + 2)
+            run = replace(
+                ended("served", at, (80 * 12 - 3 * number) * MIB // 12), trigger="service"
+            )
+            await store.finish_run(connection, run)
+
+    assert (await uses(Accounts(database, 30)))["served"].growth is None
 
 
 async def test_another_version_begins_without_the_leak_of_the_old_one(database: Database) -> None:

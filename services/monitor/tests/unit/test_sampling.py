@@ -14,6 +14,8 @@ METRICS = """\
 process_resident_memory_bytes 4.9152e+07
 # TYPE heimnetz_sandbox_container_memory_bytes gauge
 heimnetz_sandbox_container_memory_bytes{plugin="energy-report",state="warm"} 1.2e+07
+# TYPE heimnetz_sandbox_service_memory_bytes gauge
+heimnetz_sandbox_service_memory_bytes{plugin="link-shortener"} 9e+06
 heimnetz_http_requests_total{method="GET",route="/",status="200"} 3
 """
 
@@ -24,6 +26,7 @@ def test_the_memory_of_a_process_and_of_its_containers_is_read() -> None:
     assert [(item.kind, item.subject, item.memory_bytes) for item in samples] == [
         (SampleKind.SERVICE, "sandbox", 49152000),
         (SampleKind.CONTAINER, "energy-report", 12000000),
+        (SampleKind.SERVING, "link-shortener", 9000000),
     ]
 
 

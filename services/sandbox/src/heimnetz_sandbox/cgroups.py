@@ -51,6 +51,13 @@ def read_cpu_seconds(group: Cgroup) -> float | None:
     return None if nanoseconds is None else nanoseconds / 1e9
 
 
+def read_file_bytes(group: Cgroup) -> int:
+    """Pages of files, which the kernel takes back when it needs them."""
+    fields = _fields(group.memory / "memory.stat")
+    prefix = "" if group.version == 2 else "total_"
+    return fields.get(f"{prefix}inactive_file", 0) + fields.get(f"{prefix}active_file", 0)
+
+
 def find(root: Path, container: str) -> Cgroup | None:
     """The container's cgroup below the host's /sys/fs/cgroup, whichever driver made it."""
     if (root / "cgroup.controllers").exists():

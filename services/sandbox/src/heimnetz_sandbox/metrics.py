@@ -39,6 +39,11 @@ CONTAINER_MEMORY = Gauge(
     "Memory of a plugin's containers now.",
     ["plugin", "state"],
 )
+SERVICE_MEMORY = Gauge(
+    "heimnetz_sandbox_service_memory_bytes",
+    "Memory that a service holds now: its container's without pages of files.",
+    ["plugin"],
+)
 CONTAINER_CPU = Counter(
     "heimnetz_sandbox_container_cpu_seconds_total", "Processor time of containers.", ["plugin"]
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -228,6 +229,9 @@ class Execution:
         evidence.has_hit_pids |= usage.pids_refused > self._before.pids_refused
         if usage.memory_bytes is not None:
             metrics.CONTAINER_MEMORY.labels(plugin, "busy").set(usage.memory_bytes)
+            if self._task.program.is_service and self._group is not None:
+                held = usage.memory_bytes - cgroups.read_file_bytes(self._group)
+                metrics.SERVICE_MEMORY.labels(plugin).set(max(held, 0))
         if usage.processes is not None:
             metrics.CONTAINER_PROCESSES.labels(plugin).set(usage.processes)
         if usage.cpu_seconds is None:
@@ -243,6 +247,8 @@ class Execution:
         plugin = self._task.run.plugin
         metrics.CONTAINER_MEMORY.labels(plugin, "busy").set(0)
         metrics.CONTAINER_PROCESSES.labels(plugin).set(0)
+        with suppress(KeyError):
+            metrics.SERVICE_MEMORY.remove(plugin)
 
 
 async def _repeat(seconds: float, work: Callable[[], Awaitable[None]]) -> None:

@@ -38,6 +38,7 @@ def test_both_versions_and_both_drivers_are_read(tmp_path: Path, version: int, p
         oom_kills=1,
         pids_refused=4,
     )
+    assert cgroups.read_file_bytes(group) == 6_144_000
 
 
 def test_a_rootless_engines_containers_are_found(tmp_path: Path) -> None:

@@ -188,6 +188,47 @@ def _top_row(entry: "Mapping[str, Any]", leak: "Mapping[str, Any]") -> list[obje
     ]
 
 
+def leaks(as_json: Json = False) -> None:
+    """Show whose memory grows and is not given back, and how that is known.
+
+    As JSON with the points, the line through them and the floor that it rose from. Exit code 1
+    where anything leaks.
+    """
+    with open_client() as client:
+        found = client.monitor.list_leaks()
+    if as_json:
+        show_json({"items": list(found)})
+    elif not found:
+        show("nothing leaks")
+    else:
+        show_table(
+            ["what", "kind", "since", "from", "to", "an hour", "out of memory at", "sure", "why"],
+            [_leak_row(entry, entry.get("evidence") or {}) for entry in found],
+        )
+    if found:
+        raise typer.Exit(Exit.BAD_OUTCOME)
+
+
+def _leak_row(entry: "Mapping[str, Any]", evidence: "Mapping[str, Any]") -> list[object]:
+    last: Mapping[str, Any] = (evidence.get("points") or [{}])[-1]
+    return [
+        entry.get("plugin") or entry.get("service"),
+        entry.get("kind"),
+        _moment(entry, "since"),
+        *(
+            "" if (amount := _number(value)) is None else size(int(amount))
+            for value in (
+                evidence.get("floor_bytes"),
+                last.get("held_bytes"),
+                entry.get("slope_bytes_per_hour"),
+            )
+        ),
+        _moment(entry, "out_of_memory_at"),
+        _share(evidence.get("confidence"), 0),
+        evidence.get("reason"),
+    ]
+
+
 @alert.command("test", epilog=example("heimnetz alert test"))
 def try_channels(as_json: Json = False) -> None:
     """Send a test message through every channel; exit code 1 unless each of them took it.
@@ -315,4 +356,5 @@ def add_to(app: typer.Typer) -> None:
     app.command(epilog=example("heimnetz alerts --state firing --json"))(alerts)
     app.add_typer(alert, name="alert")
     app.command(epilog=example("heimnetz levels", "heimnetz levels --json"))(levels)
+    app.command(epilog=example("heimnetz leaks", "heimnetz leaks --json"))(leaks)
     app.command(epilog=example("heimnetz top", "heimnetz top --json"))(top)

@@ -321,6 +321,11 @@ class Top(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Leaks(Model):
+    items: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Services(Model):
     items: tuple[Mapping[str, Any], ...] = ()
 

@@ -1,9 +1,13 @@
 """Is it healthy?"""
 
+from collections.abc import Mapping
+from typing import Any
+
 from heimnetz_sdk._transport import Transport
 from heimnetz_sdk.models import (
     Alert,
     ChannelTest,
+    Leaks,
     Page,
     ServiceLevels,
     Status,
@@ -26,6 +30,10 @@ class Monitor:
 
     def get_top(self) -> Top:
         return decode(Top, self._transport.request("GET", f"{BASE}/top").json())
+
+    def list_leaks(self) -> tuple[Mapping[str, Any], ...]:
+        """Services and plugins whose memory grows and is not given back, with the evidence."""
+        return decode(Leaks, self._transport.request("GET", f"{BASE}/leaks").json()).items
 
     def get_service_levels(self) -> ServiceLevels:
         answer = self._transport.request("GET", f"{BASE}/service-levels")

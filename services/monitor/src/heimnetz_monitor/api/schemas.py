@@ -127,11 +127,33 @@ class Top(BaseModel):
     items: list[PluginUsage]
 
 
+class PointShown(BaseModel):
+    """`line_bytes` is where the fitted line is at that time."""
+
+    at: datetime
+    held_bytes: int
+    line_bytes: int
+
+
+class EvidenceShown(BaseModel):
+    """`floor_bytes` is the level that it rose from; `confidence` is a share of 1."""
+
+    reason: str
+    confidence: float
+    floor_bytes: int
+    points: list[PointShown]
+
+
 class LeakShown(BaseModel):
+    """A plugin's is told with the service that runs it."""
+
     service: str
+    plugin: str | None
     kind: str
     since: datetime
+    slope_bytes_per_hour: float | None
     out_of_memory_at: datetime | None
+    evidence: EvidenceShown | None
 
 
 class Leaks(BaseModel):

@@ -9,21 +9,24 @@ from heimnetz_common.auth import EVERYONE
 from heimnetz_common.database import Database
 from heimnetz_common.routing import router
 from heimnetz_monitor import store
-from heimnetz_monitor.accounting import Accounts
+from heimnetz_monitor.accounting import SANDBOX, Accounts
 from heimnetz_monitor.api.schemas import (
     AlertingStatus,
+    EvidenceShown,
     GrowthShown,
     Leaks,
     LeakShown,
     PluginRun,
     PluginStatus,
     PluginUsage,
+    PointShown,
     ServiceStatus,
     Status,
     Top,
 )
 from heimnetz_monitor.leaking import Watch
-from heimnetz_monitor.model import WATCHDOG, Growth, Health, PluginState, PluginUse
+from heimnetz_monitor.leaks import Evidence
+from heimnetz_monitor.model import WATCHDOG, Growth, Health, Leaking, PluginState, PluginUse
 from heimnetz_monitor.probing import Prober
 
 _STATES: dict[bool | None, Literal["up", "down", "unknown"]] = {
@@ -54,16 +57,17 @@ def routes(database: Database, prober: Prober, watch: Watch, accounts: Accounts)
 
     @edge.get("/leaks", dependencies=[Depends(EVERYONE)])
     async def list_leaks() -> Leaks:
-        """Services whose memory grows and is not given back."""
+        """Services and plugins whose memory grows and is not given back, and how that is known."""
         return Leaks(
             items=[
-                LeakShown(
-                    service=leak.service,
-                    kind=leak.kind,
-                    since=leak.since,
-                    out_of_memory_at=leak.out_of_memory_at,
-                )
-                for leak in watch.leaking.values()
+                *(
+                    _leak(leak.service, None, leak, watch.find_evidence(leak.service))
+                    for leak in watch.leaking.values()
+                ),
+                *(
+                    _leak(SANDBOX, plugin, growth, accounts.find_evidence(plugin))
+                    for plugin, growth in accounts.growths.items()
+                ),
             ]
         )
 
@@ -74,6 +78,37 @@ def routes(database: Database, prober: Prober, watch: Watch, accounts: Accounts)
         return Top(at=now, items=[_usage(use, now) for use in await accounts.list_uses(now)])
 
     return edge
+
+
+def _leak(
+    service: str, plugin: str | None, leak: Leaking | Growth, evidence: Evidence | None
+) -> LeakShown:
+    return LeakShown(
+        service=service,
+        plugin=plugin,
+        kind=leak.kind,
+        since=leak.since,
+        slope_bytes_per_hour=leak.slope_bytes_per_hour,
+        out_of_memory_at=leak.out_of_memory_at,
+        evidence=None if evidence is None else _evidence(evidence),
+    )
+
+
+def _evidence(found: Evidence) -> EvidenceShown:
+    points = zip(found.times, found.held_kib, found.line_kib, strict=True)
+    return EvidenceShown(
+        reason=found.reason,
+        confidence=found.confidence,
+        floor_bytes=int(found.floor_kib * 1024),
+        points=[
+            PointShown(
+                at=datetime.fromtimestamp(at, UTC),
+                held_bytes=int(held * 1024),
+                line_bytes=int(line * 1024),
+            )
+            for at, held, line in points
+        ],
+    )
 
 
 def _usage(use: PluginUse, now: datetime) -> PluginUsage:

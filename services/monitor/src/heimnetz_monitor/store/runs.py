@@ -297,7 +297,8 @@ async def list_samples(connection: Connection, kind: SampleKind, age: timedelta)
 async def list_run_peaks(connection: Connection, since: datetime, until: datetime) -> list[Sample]:
     """The highest peak of each plugin's runs by the minute, oldest first.
 
-    Of runs of the installed version that ended after `since` and not after `until`.
+    Of runs of the installed version that ended after `since` and not after `until`. A service is
+    one run without an end, and is told of by samples of what it holds.
     """
     rows = await connection.fetch(
         """
@@ -306,6 +307,7 @@ async def list_run_peaks(connection: Connection, since: datetime, until: datetim
           FROM runs
           JOIN plugins USING (plugin, version)
          WHERE plugins.removed_at IS NULL
+           AND trigger <> 'service'
            AND peak_memory_bytes IS NOT NULL
            AND finished_at > $1
            AND finished_at <= $2
@@ -316,6 +318,44 @@ async def list_run_peaks(connection: Connection, since: datetime, until: datetim
         until,
     )
     return [Sample(kind=SampleKind.RUN, **dict(row)) for row in rows]
+
+
+async def list_serving(connection: Connection, since: datetime, until: datetime) -> list[Sample]:
+    """What installed services held after `since` and not after `until`, oldest first."""
+    rows = await connection.fetch(
+        """
+        SELECT subject, taken_at, memory_bytes
+          FROM samples
+          JOIN plugins ON plugin = subject
+         WHERE kind = 'serving'
+           AND plugins.removed_at IS NULL
+           AND taken_at > $1
+           AND taken_at <= $2
+         ORDER BY taken_at
+        """,
+        since,
+        until,
+    )
+    return [Sample(kind=SampleKind.SERVING, **dict(row)) for row in rows]
+
+
+async def list_service_starts(
+    connection: Connection, since: datetime, until: datetime
+) -> list[tuple[str, datetime]]:
+    """Plugin and time of each start after `since` and not after `until`, oldest first."""
+    rows = await connection.fetch(
+        """
+        SELECT plugin, started_at
+          FROM runs
+         WHERE trigger = 'service'
+           AND started_at > $1
+           AND started_at <= $2
+         ORDER BY started_at
+        """,
+        since,
+        until,
+    )
+    return [(row["plugin"], row["started_at"]) for row in rows]
 
 
 async def add_samples(connection: Connection, samples: Sequence[Sample]) -> None:
