@@ -61,7 +61,8 @@ RUN [ -e /usr/local/bin/python3 ] || ln -s /usr/bin/python3 /usr/local/bin/pytho
 COPY --chmod=0444 services/sandbox/runtimes/python/runner.py services/sandbox/runtimes/python/working.py \
      services/sandbox/runtimes/python/framing.py services/sandbox/runtimes/python/forwarding.py \
      services/sandbox/runtimes/python/broker.py services/sandbox/runtimes/python/seeing.py \
-     services/sandbox/runtimes/python/clearing.py /opt/heimnetz/
+     services/sandbox/runtimes/python/clearing.py services/sandbox/runtimes/python/tracing.py \
+     /opt/heimnetz/
 COPY --chmod=0444 libs/sdk/python/src/heimnetz_sdk/plugin.py libs/sdk/python/src/heimnetz_sdk/serving.py \
      /opt/heimnetz/heimnetz_sdk/
 # A container has no place to keep bytecode: without this each would make it anew.

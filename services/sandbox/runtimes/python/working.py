@@ -85,9 +85,16 @@ class Worker:
         try:
             read = framing.Frames(1 << 30)
             call = json.loads(framing.first_frame(lambda size: os.read(self.calls, size), read))
+            is_traced = call.get("traces_memory", False)
+            if is_traced:
+                import tracing
+
+                tracing.begin(self.say)
             text = json.dumps(
                 function(call["input"], self.context(call)), ensure_ascii=False, allow_nan=False
             )
+            if is_traced:
+                tracing.tell(self.say)
             text.encode("utf-8")
             if len(text) > self.load["result_bytes"]:
                 self.fail("output_limit", "the result is larger than its limit")

@@ -5,6 +5,7 @@ import os
 import re
 import ssl
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -114,6 +115,7 @@ class Sandbox:
         self._trials: Trials | None = None
         self._drafts: Drafts | None = None
         self._keeper: Keeper | None = None
+        self._in_use: Counter[Path] = Counter()
         self._queue = Queue(
             self._database,
             limit=settings.queue_limit,
@@ -141,7 +143,8 @@ class Sandbox:
                 runs_api.routes(self._database, self._queue, self._watch, cancelling),
                 trials_api.routes(self._database, lambda: self._trials),
                 drafts_api.routes(lambda: self._drafts),
-                services_api.routes(self._database, cancelling),
+                services_api.routes(self._database, cancelling, self._find_service),
+                services_api.memory_routes(self._database),
             ],
             title="Heimnetz sandbox",
             max_body_bytes=MAX_FILES_BYTES + MAX_INPUT_BYTES + 64 * 1024,
@@ -225,7 +228,12 @@ class Sandbox:
             dependencies_bytes=settings.dependencies_bytes,
         )
         self._keeper = Keeper(
-            self._database, self._queue, self._folders, self._instance, self._dispatcher.stop
+            self._database,
+            self._queue,
+            self._folders,
+            self._instance,
+            self._dispatcher.stop,
+            self._in_use,
         )
         prepare = self._dispatcher.prepare
         works: dict[str, Callable[[], Awaitable[None]]] = {
@@ -268,7 +276,13 @@ class Sandbox:
         if settings.tls:
             tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             tls.load_cert_chain(certificate, key)
-        pages = Pages(self._find_service, bind=settings.bind, port=settings.pages_port, tls=tls)
+        pages = Pages(
+            self._find_service,
+            self._in_use,
+            bind=settings.bind,
+            port=settings.pages_port,
+            tls=tls,
+        )
         async with asyncio.TaskGroup() as group:
             group.create_task(pages.run())
             if tls is not None:

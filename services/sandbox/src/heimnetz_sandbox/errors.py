@@ -61,6 +61,14 @@ class NotCallable(Conflict):
     title = "The plugin may not be called so"
 
 
+class CachesNotDropped(Conflict):
+    kind = "caches-not-dropped"
+    title = "The plugin has not dropped its caches"
+
+    def __init__(self, plugin: str) -> None:
+        super().__init__(f"{plugin} has nothing to drop, or has not done it")
+
+
 class ServiceNotRunning(Conflict):
     kind = "service-not-running"
     title = "The service does not run"

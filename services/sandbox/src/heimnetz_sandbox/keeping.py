@@ -6,6 +6,7 @@ happens once is the idempotency key's doing, which is the start before.
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -35,6 +36,8 @@ FIRST_PAUSE, MAX_PAUSE = timedelta(seconds=1), timedelta(minutes=5)
 REMEMBERED = 12
 # Answers before the answer to a health check.
 MAX_EARLY = 10
+# The SDK's; see heimnetz_sdk.serving.
+DROP_CACHES = "/.well-known/heimnetz/drop-caches"
 # What is no fault of the plugin's.
 BLAMELESS = {Outcome.CANCELLED, Outcome.INTERRUPTED, Outcome.KILLED, None}
 
@@ -69,7 +72,10 @@ class Probing:
 
 
 class Keeper:
-    """`stop` ends a run that is here, with an outcome and why."""
+    """`stop` ends a run that is here, with an outcome and why.
+
+    `in_use` counts the requests under way by the socket that they went to.
+    """
 
     def __init__(
         self,
@@ -78,7 +84,9 @@ class Keeper:
         folders: Folders,
         instance: str,
         stop: Callable[[str, Outcome, str], None],
+        in_use: Counter[Path],
     ) -> None:
+        self._in_use = in_use
         self._database = database
         self._queue = queue
         self._folders = folders
@@ -147,7 +155,15 @@ class Keeper:
 
     async def _stop_outdated(self) -> None:
         async with self._database.transaction() as connection:
-            for run_id in await services.list_outdated(connection, DRAIN_SECONDS, REPLACE_SECONDS):
+            outdated = await services.list_outdated(connection, DRAIN_SECONDS, REPLACE_SECONDS)
+            if any(self._in_use[self._socket(run_id)] for run_id in outdated):
+                late = await services.list_outdated(connection, REPLACE_SECONDS, REPLACE_SECONDS)
+                outdated = [
+                    run_id
+                    for run_id in outdated
+                    if run_id in late or not self._in_use[self._socket(run_id)]
+                ]
+            for run_id in outdated:
                 # Whoever runs it reads this when it renews its lease.
                 await runs.stop(connection, run_id, Outcome.CANCELLED)
 
@@ -201,6 +217,19 @@ class Keeper:
         log.info("service_up", plugin=plugin, run=run_id)
 
 
+async def drop_caches(path: Path) -> bool:
+    """Whether the service at this socket has dropped its caches, as its author foresaw."""
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            reader, writer = await asyncio.open_unix_connection(str(path))
+            try:
+                return await _ask(reader, writer, DROP_CACHES, "POST") == 204
+            finally:
+                writer.transport.abort()
+    except (TimeoutError, OSError, EOFError, h11.RemoteProtocolError):
+        return False
+
+
 async def look(path: Path, health: Health) -> str | None:
     """Why it is not well, or None."""
     try:
@@ -218,10 +247,12 @@ async def look(path: Path, health: Health) -> str | None:
     return None if is_well else f"GET {health.path} is answered with {status}"
 
 
-async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str) -> int:
+async def _ask(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, method: str = "GET"
+) -> int:
     client = h11.Connection(h11.CLIENT, max_incomplete_event_size=16 * 1024)
     headers = [("host", "health"), ("connection", "close")]
-    writer.write(client.send(h11.Request(method="GET", target=path, headers=headers)) or b"")
+    writer.write(client.send(h11.Request(method=method, target=path, headers=headers)) or b"")
     writer.write(client.send(h11.EndOfMessage()) or b"")
     early = 0
     while not isinstance(event := client.next_event(), h11.Response):

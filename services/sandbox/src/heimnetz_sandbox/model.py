@@ -132,9 +132,13 @@ class Installation:
     grants: Grants = field(default_factory=Grants)
     is_installed: bool = True
     installed_at: datetime | None = None
+    traced_until: datetime | None = None
     program: Program | None = None
     failure: str | None = None
     configuration: bytes | None = field(default=None, repr=False)
+
+    def traces_memory(self, now: datetime) -> bool:
+        return self.traced_until is not None and now < self.traced_until
 
     def owes(self, slot: datetime) -> bool:
         """A slot before it was installed is nobody's."""

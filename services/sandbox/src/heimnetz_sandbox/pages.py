@@ -52,17 +52,18 @@ class Broken(Exception):
 
 
 class Pages:
-    """`find` knows the socket where a plugin serves now."""
+    """`find` knows the socket where a plugin serves now; `in_use` is told who is asked there."""
 
     def __init__(
         self,
         find: Callable[[str], Path | None],
+        in_use: Counter[Path],
         *,
         bind: str,
         port: int,
         tls: ssl.SSLContext | None,
     ) -> None:
-        self._find = find
+        self._find, self._in_use = find, in_use
         self._bind, self._port, self._tls = bind, port, tls
         self._open = 0
         self._open_of: Counter[str] = Counter()
@@ -114,6 +115,7 @@ class Pages:
             await client.refuse(503, f"too many requests at once for {plugin}")
             return
         self._open_of[plugin] += 1
+        self._in_use[socket] += 1
         try:
             async with _connected(socket) as service:
                 status = await _pass(client, service, request, plugin, path)
@@ -124,6 +126,8 @@ class Pages:
             metrics.PAGES.labels(plugin, f"{status // 100}xx").inc()
         finally:
             self._open_of[plugin] -= 1
+            self._in_use[socket] -= 1
+            self._in_use += Counter()  # drops what is at 0
 
 
 class Side:

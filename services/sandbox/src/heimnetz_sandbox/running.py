@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from heimnetz_common.logs import get_logger
@@ -207,6 +208,7 @@ class Execution:
                 "configuration": task.given.configuration,
                 "files": [file.name for file in task.files],
                 "is_service": task.program.is_service,
+                "traces_memory": task.installation.traces_memory(datetime.now(UTC)),
             }
         )
 

@@ -3,7 +3,9 @@
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,9 @@ import pytest
 from heimnetz_common.testing import KeyRing, eventually_sync, free_port
 from heimnetz_manifest import pack
 from heimnetz_sandbox.conversing import SEEN_KINDS
-from heimnetz_sandbox.testing import Stand, package, standing
+from heimnetz_sandbox.testing import Stand, ask_engine, package, standing
+
+LEAKER = Path(__file__).parents[4] / "tests" / "plugins" / "leaker"
 
 pytestmark = pytest.mark.engine
 
@@ -181,6 +185,8 @@ def run(input, context):
         elif b"GET /silent" in head:
             held.append(connection)
             continue
+        elif b"POST /.well-known/heimnetz/drop-caches" in head:
+            connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
         elif b"GET /two" in head:
             connection.sendall((HEAD + b"content-length: 2\r\n\r\nok") * 2)
         elif b"pgrade: websocket" in head:
@@ -308,6 +314,101 @@ def test_a_service_is_restarted_by_wish(site: Site) -> None:
 
     eventually_sync(lambda: site.service("restarted")["run_id"] != before, 30)
     eventually_sync(lambda: site.is_up("restarted"), 30)
+
+
+@pytest.fixture(scope="module")
+def leaker(site: Site) -> str:
+    data = pack(LEAKER)
+    site.stand.install_bytes("leaker", data, {"kind": "gradual", "mib_an_hour": 7200})
+    eventually_sync(lambda: site.is_up("leaker"), 30)
+    return "leaker"
+
+
+def held_bytes(site: Site, plugin: str) -> float:
+    page = site.stand.client.get(f"{site.stand.url}/metrics").text
+    name = f'heimnetz_sandbox_service_memory_bytes{{plugin="{plugin}"}} '
+    return next((float(line.split()[1]) for line in page.splitlines() if name in line), 0.0)
+
+
+def test_a_leaking_service_under_load_is_recycled_without_a_request_that_fails(
+    site: Site, leaker: str
+) -> None:
+    eventually_sync(lambda: held_bytes(site, leaker) > 24 << 20, 30)
+    run_id = site.service(leaker)["run_id"]
+    path, is_over = f"/v1/services/{leaker}/recycles", threading.Event()
+
+    def load() -> list[httpx.Response]:
+        answers = []
+        while not is_over.is_set():
+            answers.append(site.get(f"/{leaker}/"))
+        return answers
+
+    with ThreadPoolExecutor() as pool:
+        # Longer than the old container is needed for anything else.
+        slow = pool.submit(site.get, f"/{leaker}/?seconds=4")
+        loads = [pool.submit(load) for _ in range(4)]
+        try:
+            assert site.stand.call("POST", path, "viewer").status_code == 403
+            assert site.stand.call("POST", path).status_code == 202
+            eventually_sync(lambda: site.service(leaker)["run_id"] != run_id, 30)
+            eventually_sync(lambda: running(site, leaker) == [site.service(leaker)["run_id"]], 30)
+        finally:
+            is_over.set()
+        answers = [answer for one in loads for answer in one.result()]
+
+    assert slow.result().status_code == 200
+    assert {answer.status_code for answer in answers} == {200}
+    most = max(answer.json()["held_kib"] for answer in answers)
+    assert site.get(f"/{leaker}/").json()["held_kib"] < most
+    [old] = site.stand.fetch("SELECT finished_at FROM runs WHERE id = $1", run_id)
+    [new] = site.stand.fetch(
+        "SELECT up_since FROM runs WHERE id = $1", site.service(leaker)["run_id"]
+    )
+    assert new["up_since"] < old["finished_at"]
+
+
+def test_the_next_container_of_a_leaking_service_names_the_line_that_holds_its_memory(
+    site: Site, leaker: str
+) -> None:
+    before = site.service(leaker)["run_id"]
+
+    path = f"/v1/plugins/{leaker}/memory-traces"
+    assert site.stand.call("POST", path, "viewer").status_code == 403
+    assert site.stand.call("POST", path).json()["is_service"] is True
+
+    run_id = eventually_sync(lambda: site.service(leaker)["run_id"].replace(before, ""), 30)
+    line = (LEAKER / "src/leaker/main.py").read_text().splitlines()
+    number = 1 + line.index("            self._held.append(bytearray(KIB))")
+    named = f"bytes by /plugin/src/leaker/main.py:{number}"
+    eventually_sync(lambda: named in site.stand.logs(run_id), 40)
+
+
+def test_a_limit_that_is_raised_holds_for_the_next_container_and_no_further(
+    site: Site, leaker: str
+) -> None:
+    before = site.service(leaker)["run_id"]
+    path, more = f"/v1/plugins/{leaker}/memory-limit", 160 << 20
+
+    for wrong in (0, (1 << 30) + 1):
+        assert site.stand.call("PUT", path, json={"memory_bytes": wrong}).status_code == 422
+    assert site.stand.call("PUT", path, json={"memory_bytes": more}).status_code == 204
+
+    run_id = eventually_sync(lambda: site.service(leaker)["run_id"].replace(before, ""), 30)
+    [container] = eventually_sync(lambda: site.stand.containers(run_id), 20)
+    limit = ask_engine(site.stand.engine, "inspect", "--format={{.HostConfig.Memory}}", container)
+    assert int(limit) == more
+
+
+def test_a_service_is_asked_to_drop_its_caches(site: Site, raw: str, echo: str) -> None:
+    def ask(plugin: str) -> int:
+        return site.stand.call("POST", f"/v1/services/{plugin}/cache-drops").status_code
+
+    assert ask(raw) == 204
+    assert (ask(echo), ask("nobody")) == (409, 409)
+
+
+def test_a_service_that_does_not_run_is_not_recycled(site: Site) -> None:
+    assert site.stand.call("POST", "/v1/services/nobody/recycles").status_code == 409
 
 
 CURIOUS = """

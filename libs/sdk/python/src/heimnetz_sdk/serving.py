@@ -22,6 +22,8 @@ from urllib.parse import parse_qs, urlsplit
 
 HATCH = "/run/heimnetz/service.sock"
 MAX_BODY_BYTES = 8 << 20
+#: Where the sandbox, and nobody else, asks for caches to be dropped.
+DROP_CACHES = "/.well-known/heimnetz/drop-caches"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -68,6 +70,13 @@ class Response:
 
 
 Handle = Callable[[Request], Any]
+_DROPPERS: list[Callable[[], Any]] = []
+
+
+def on_drop_caches(drop: Callable[[], Any]) -> Callable[[], Any]:
+    """Register what gives back memory that is not needed; called when memory grows scarce."""
+    _DROPPERS.append(drop)
+    return drop
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -133,6 +142,11 @@ for name in METHODS:
 
 
 def answer(handle: Handle, request: Request) -> Response:
+    # What comes through the pages has the prefix, and is the plugin's own.
+    if request.path == DROP_CACHES and "x-forwarded-prefix" not in request.headers:
+        for drop in _DROPPERS:
+            drop()
+        return Response(status=204 if _DROPPERS else 404)
     found = handle(request)
     return found if isinstance(found, Response) else Response(found)
 

@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -43,7 +43,8 @@ async def announce(
                                    ELSE excluded.installed_at
                               END,
                configuration = NULL,
-               failure = NULL
+               failure = NULL,
+               memory_bytes = NULL
          WHERE installations.announced_at <= excluded.announced_at
      RETURNING number
         """,
@@ -105,6 +106,35 @@ async def set_blocked(
     return status != "INSERT 0 0"
 
 
+async def raise_memory(connection: Connection, plugin: str, memory_bytes: int) -> None:
+    """For containers that begin from now on. Raises: PluginNotInstalled."""
+    status = await connection.execute(
+        "UPDATE installations SET memory_bytes = $2 WHERE plugin = $1 AND is_installed",
+        plugin,
+        memory_bytes,
+    )
+    if status == "UPDATE 0":
+        raise PluginNotInstalled(plugin)
+
+
+async def trace_memory(connection: Connection, plugin: str, seconds: float) -> datetime:
+    """Until when containers that begin are traced. Raises: PluginNotInstalled."""
+    until: datetime | None = await connection.fetchval(
+        """
+        UPDATE installations
+           SET traced_until = clock_timestamp() + $2 * interval '1 second'
+         WHERE plugin = $1
+           AND is_installed
+     RETURNING traced_until
+        """,
+        plugin,
+        seconds,
+    )
+    if until is None:
+        raise PluginNotInstalled(plugin)
+    return until
+
+
 async def find_block(connection: Connection, plugin: str, version: str) -> str | None:
     """Why the version must not run, or None."""
     reason = await connection.fetchval(
@@ -123,7 +153,7 @@ async def find_block(connection: Connection, plugin: str, version: str) -> str |
 
 _COLUMNS = """
     plugin, number, version, sha256, triggers, grants, is_installed, installed_at, prepared_sha256,
-    program, failure, configuration
+    program, failure, configuration, traced_until, memory_bytes
 """
 
 
@@ -301,6 +331,13 @@ async def set_prepared(connection: Connection, installation: Installation) -> No
     )
 
 
+def _limits(document: dict[str, Any], memory_bytes: int | None) -> Limits:
+    limits = Limits(**document)
+    if memory_bytes is None or memory_bytes <= limits.memory_bytes:
+        return limits
+    return replace(limits, memory_bytes=memory_bytes)
+
+
 def _installation(row: asyncpg.Record) -> Installation:
     program = None
     if row["program"] is not None and row["prepared_sha256"] == row["sha256"]:
@@ -308,7 +345,7 @@ def _installation(row: asyncpg.Record) -> Installation:
         program = Program(
             runtime=document["runtime"],
             entry_point=document["entry_point"],
-            limits=Limits(**document["limits"]),
+            limits=_limits(document["limits"], row["memory_bytes"]),
             tree_sha256=document["tree_sha256"],
             secret_pointers=tuple(document["secret_pointers"]),
             dependencies=document["dependencies"],
@@ -326,6 +363,7 @@ def _installation(row: asyncpg.Record) -> Installation:
         grants=Grants(row["grants"]),
         is_installed=row["is_installed"],
         installed_at=row["installed_at"],
+        traced_until=row["traced_until"],
         program=program,
         failure=row["failure"],
         configuration=row["configuration"],

@@ -60,7 +60,8 @@ async def list_missing(connection: Connection) -> list[str]:
                               AND runs.trigger = 'service'
                               AND runs.state <> 'finished'
                               AND runs.sha256 = installations.sha256
-                              AND runs.queued_at >= installations.announced_at)
+                              AND runs.queued_at >= greatest(installations.announced_at,
+                                                             installations.recycled_at))
         """  # noqa: S608
     )
     return [row["plugin"] for row in rows]
@@ -110,18 +111,25 @@ async def list_up(connection: Connection) -> dict[str, str]:
 async def list_outdated(
     connection: Connection, drain_seconds: float, most_seconds: float
 ) -> list[str]:
-    """Runs of what is not installed so any more: the new one answers, or had its time to."""
+    """Runs that another one takes the place of, since so many seconds.
+
+    Of what is not installed so any more also when the new one had its time to answer; one that is
+    recycled goes on until the new one does.
+    """
     rows = await connection.fetch(
         """
         SELECT old.id
           FROM runs AS old
           JOIN installations USING (plugin)
+         CROSS JOIN LATERAL (
+               SELECT old.sha256 <> installations.sha256
+                      OR old.queued_at < installations.announced_at AS is_other) AS what
          WHERE old.trigger = 'service'
            AND old.state = 'running'
            AND old.stop_outcome IS NULL
-           AND (old.sha256 <> installations.sha256
-                OR old.queued_at < installations.announced_at)
-           AND (installations.announced_at < clock_timestamp() - $2 * interval '1 second'
+           AND (is_other OR old.queued_at < installations.recycled_at)
+           AND ((is_other
+                 AND installations.announced_at < clock_timestamp() - $2 * interval '1 second')
                 OR EXISTS (SELECT
                              FROM runs AS new
                             WHERE new.plugin = old.plugin
@@ -135,6 +143,27 @@ async def list_outdated(
         most_seconds,
     )
     return [row["id"] for row in rows]
+
+
+async def recycle(connection: Connection, plugin: str) -> bool:
+    """Whether there is a run that serves, which another one is to take the place of."""
+    status = await connection.execute(
+        """
+        UPDATE installations
+           SET recycled_at = clock_timestamp()
+         WHERE plugin = $1
+           AND is_installed
+           AND EXISTS (SELECT
+                         FROM runs
+                        WHERE runs.plugin = $1
+                          AND trigger = 'service'
+                          AND state = 'running'
+                          AND up_since IS NOT NULL
+                          AND stop_outcome IS NULL)
+        """,
+        plugin,
+    )
+    return status == "UPDATE 1"
 
 
 async def list_own(connection: Connection, owner: str) -> dict[str, str]:

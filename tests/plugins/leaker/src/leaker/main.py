@@ -64,7 +64,9 @@ class Leak:
             self.grow()
             time.sleep(STEP_SECONDS)
 
-    def answer(self, _request: Request) -> Response:
+    def answer(self, request: Request) -> Response:
+        """With `?seconds=` after that many."""
+        time.sleep(min(float(request.query.get("seconds", ["0"])[0]), 30))
         return Response({"held_kib": len(self._held)})
 
 
