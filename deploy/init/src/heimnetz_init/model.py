@@ -67,6 +67,7 @@ PARTIES = (
         consumes=(
             "version.audited.v1",
             "behaviour.observed.v1",
+            "remediation.applied.v1",
             "version.approved.v1",
             "key.revoked.v1",
         ),
@@ -107,6 +108,7 @@ PARTIES = (
             *_INSTALLATIONS,
             "run.started.v1",
             "run.finished.v1",
+            "behaviour.observed.v1",
         ),
     ),
     Party(

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from fastapi import FastAPI
 
 from heimnetz_common.errors import HeimnetzError
+from heimnetz_common.http import ServiceClient
 from heimnetz_common.logs import get_logger
 from heimnetz_common.service import Background, Service
 from heimnetz_common.web import create_app
@@ -20,15 +21,19 @@ from heimnetz_monitor import (
     notifying,
     probing,
     reconciling,
+    remediating,
+    remedies,
     sampling,
 )
 from heimnetz_monitor.api import alerts, channels, levels, status
+from heimnetz_monitor.api import remedies as remedies_api
 from heimnetz_monitor.consumers import SUBSCRIPTIONS
 from heimnetz_monitor.model import Sample
 from heimnetz_monitor.settings import MonitorSettings
 
 MEASURE_SECONDS = 2.0
 LEVELS_SECONDS = 10.0
+REMEDY_SECONDS = 5.0
 PURGE_SECONDS = 3600.0
 #: Alertmanager's own bound is 1 MiB of labels and annotations in a hundred alerts.
 MAX_BODY_BYTES = 1024 * 1024
@@ -55,6 +60,18 @@ def create(settings: MonitorSettings) -> FastAPI:
     service_levels = leveling.Levels(database, prometheus)
     accounts = accounting.Accounts(database, settings.sample_seconds)
 
+    def neighbour(name: str) -> ServiceClient:
+        return clients.get(name) or service.client(name, f"https://{name}:8000")
+
+    remediator = remediating.Remediator(
+        database,
+        accounts,
+        remedies.Neighbours(
+            registry=neighbour("registry"),
+            sandbox=neighbour("sandbox"),
+        ),
+    )
+
     async def observe(samples: Sequence[Sample]) -> None:
         accounts.take_memory(samples)
         await watch.observe(samples)
@@ -77,6 +94,7 @@ def create(settings: MonitorSettings) -> FastAPI:
             ),
         ),
         _every(settings.sample_seconds, accounts.refresh),
+        _every(REMEDY_SECONDS, remediator.refresh),
         _every(LEVELS_SECONDS, service_levels.refresh),
         _every(settings.reconcile_seconds, reconciler.reconcile),
         _every(
@@ -90,6 +108,7 @@ def create(settings: MonitorSettings) -> FastAPI:
             alerts.routes(database, token),
             status.routes(database, prober, watch, accounts),
             levels.routes(service_levels),
+            remedies_api.routes(database, remediator),
             channels.routes(notifying.Notifier(alertmanager, settings.channel_test_seconds)),
         ],
         title="Heimnetz monitor",

@@ -7,9 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from heimnetz_common.consuming import Effect, Subscription
 from heimnetz_common.database import Connection
 from heimnetz_common.events import Event, EventData
-from heimnetz_monitor import recording
+from heimnetz_monitor import recording, store
 from heimnetz_monitor.levels import Promise
-from heimnetz_monitor.model import FinishedRun, Outcome, StartedRun
+from heimnetz_monitor.model import THREATENING, FinishedRun, Outcome, StartedRun, Threat
 
 # Both become labels of metrics.
 Plugin = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
@@ -68,6 +68,16 @@ class InstallationRemoved(EventData):
 
     plugin: Plugin
     revision: Revision
+
+
+class BehaviourObserved(EventData):
+    name: ClassVar[str] = "behaviour.observed.v1"
+
+    plugin: Plugin
+    version: Text
+    kind: Text
+    target: Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$")]
+    is_granted: bool
 
 
 async def on_run_started(event: Event[RunStarted]) -> Effect:
@@ -133,9 +143,29 @@ async def on_installation_removed(event: Event[InstallationRemoved]) -> Effect:
     return effect
 
 
+async def on_behaviour_observed(event: Event[BehaviourObserved]) -> Effect | None:
+    """What a plugin did without a grant, where that is more than a slip."""
+    seen = event.data
+    if seen.is_granted or seen.kind not in THREATENING:
+        return None
+    threat = Threat(
+        plugin=seen.plugin,
+        version=seen.version,
+        kind=seen.kind,
+        target=seen.target,
+        seen_at=event.time,
+    )
+
+    async def effect(connection: Connection) -> None:
+        await store.add_threat(connection, threat)
+
+    return effect
+
+
 SUBSCRIPTIONS = (
     Subscription(RunStarted, on_run_started),
     Subscription(RunFinished, on_run_finished),
     Subscription(InstallationChanged, on_installation_changed),
     Subscription(InstallationRemoved, on_installation_removed),
+    Subscription(BehaviourObserved, on_behaviour_observed),
 )

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from heimnetz_common.events import EventData
+from heimnetz_monitor.model import Action, Cause
 
 
 class AlertRaised(EventData):
@@ -56,3 +57,31 @@ class LeakEnded(EventData):
     service: str
     plugin: str | None = None
     kind: str
+
+
+class RemediationApplied(EventData):
+    """Something was done about a plugin, by a policy or a person."""
+
+    name: ClassVar[str] = "remediation.applied.v1"
+
+    remediation: int
+    plugin: str
+    version: str
+    action: Action
+    cause: Cause
+    reason: str
+    decided_by: str
+    applied_at: datetime
+
+
+class RemediationJudged(EventData):
+    """Whether what was done about a plugin helped."""
+
+    name: ClassVar[str] = "remediation.judged.v1"
+
+    remediation: int
+    plugin: str
+    version: str
+    action: Action
+    cause: Cause
+    has_helped: bool

@@ -16,6 +16,8 @@ async def purge(database: Database, history: timedelta, samples: timedelta) -> N
         gone = {
             "runs": await store.purge_runs(connection, history),
             "alerts": await store.purge_alerts(connection, history),
+            "threats": await store.purge_threats(connection, history),
+            "remediations": await store.purge_remediations(connection, history),
             "samples": await store.purge_samples(connection, samples),
             "tallies": sum(
                 [await store.purge_tallies(connection, grain, age) for grain, age in KEPT.items()]

@@ -76,5 +76,15 @@ PLUGIN_LEAK_OUT_OF_MEMORY = Gauge(
     "When a leaking plugin is expected to reach its limit.",
     ["plugin"],
 )
+REMEDIATIONS = Counter(
+    "heimnetz_monitor_remediations_total",
+    "What was done about plugins, or proposed, by what became of it.",
+    ["action", "outcome"],
+)
+THREAT = Gauge(
+    "heimnetz_monitor_threat_timestamp_seconds",
+    "When a plugin last did without a grant, for the first time, what is taken for a threat.",
+    ["plugin", "kind"],
+)
 #: Bytes that each service said it may use; not exported, each service exports its own.
 LIMITS: dict[str, float] = {}

@@ -249,3 +249,109 @@ class DeliveryState(StrEnum):
 class Delivery:
     channel: str
     state: DeliveryState
+
+
+#: Kinds of behaviour that are a threat without a grant: egress, and somebody else's secret.
+THREATENING = frozenset({"connect", "secret", "canary"})
+
+
+class Action(StrEnum):
+    """What can be done about a plugin."""
+
+    DROP_CACHES = "drop_caches"
+    RECYCLE = "recycle"
+    RAISE_MEMORY = "raise_memory"
+    RESTART = "restart"
+    ROLL_BACK = "roll_back"
+    QUARANTINE = "quarantine"
+
+
+class Cause(StrEnum):
+    LEAK = "leak"
+    THREAT = "threat"
+
+
+class Mode(StrEnum):
+    """Whether it is done by itself, waits for somebody, or is never thought of."""
+
+    AUTOMATIC = "automatic"
+    PROPOSED = "proposed"
+    OFF = "off"
+
+
+class RemediationState(StrEnum):
+    PROPOSED = "proposed"
+    #: It would have been done, were it not for the dry run.
+    DRY_RUN = "dry_run"
+    APPLYING = "applying"
+    APPLIED = "applied"
+    FAILED = "failed"
+    DISMISSED = "dismissed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemedyPolicy:
+    """By default only what loses nothing is done by itself."""
+
+    modes: Mapping[Action, Mode] = field(default_factory=dict)
+    most_an_hour: int = 4
+    is_dry_run: bool = False
+    #: Beyond it no plugin's limit is raised.
+    most_memory_bytes: int = 512 << 20
+
+    def mode_of(self, action: Action) -> Mode:
+        default = Mode.AUTOMATIC if action is Action.RECYCLE else Mode.PROPOSED
+        return self.modes.get(action, default)
+
+    def raised(self, limit_bytes: int | None) -> int | None:
+        """Half as much again, within the bound; None where there is no room."""
+        if limit_bytes is None or limit_bytes >= self.most_memory_bytes:
+            return None
+        return min(limit_bytes * 3 // 2, self.most_memory_bytes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Why something should be done about a plugin; `since` is when it began."""
+
+    plugin: str
+    version: str
+    cause: Cause
+    reason: str
+    since: datetime
+    is_service: bool
+    held_bytes: int | None = None
+    limit_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threat:
+    """What a plugin did without a grant; seen for the first time at `seen_at`."""
+
+    plugin: str
+    version: str
+    kind: str
+    target: str
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remediation:
+    """What was, or is to be, done about a plugin. `decided_by` is a policy or a person."""
+
+    id: int
+    plugin: str
+    version: str
+    action: Action
+    cause: Cause
+    reason: str
+    state: RemediationState
+    decided_at: datetime
+    decided_by: str
+    applied_at: datetime | None
+    judged_at: datetime | None
+    has_helped: bool | None
+    detail: str
+    held_bytes: int | None
+    #: The new limit, where memory is raised.
+    limit_bytes: int | None

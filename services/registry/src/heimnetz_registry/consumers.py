@@ -10,6 +10,7 @@ from heimnetz_registry import deciding
 from heimnetz_registry.events import (
     ApprovalHeard,
     BehaviourObserved,
+    RemediationApplied,
     RevocationHeard,
     VersionAudited,
 )
@@ -51,6 +52,19 @@ async def on_behaviour_observed(event: Event[BehaviourObserved]) -> Effect | Non
     )
 
 
+async def on_remediation_applied(event: Event[RemediationApplied]) -> Effect:
+    """What the monitor did about a plugin goes into the trail, whoever carried it out."""
+    done = event.data
+    return lambda connection: trail.add_entry(
+        connection,
+        actor="service:monitor",
+        action=f"remedy.{done.action}"[:100],
+        plugin=done.plugin,
+        version=done.version,
+        reason=f"{done.reason} (decided by {done.decided_by})"[:1000],
+    )
+
+
 def subscriptions(take: Take) -> tuple[Subscription, ...]:
     """`take` puts an approved version to use where that was wished for."""
 
@@ -62,5 +76,6 @@ def subscriptions(take: Take) -> tuple[Subscription, ...]:
         Subscription(VersionAudited, on_version_audited),
         Subscription(RevocationHeard, on_key_revoked),
         Subscription(BehaviourObserved, on_behaviour_observed),
+        Subscription(RemediationApplied, on_remediation_applied),
         Subscription(ApprovalHeard, on_version_approved),
     )

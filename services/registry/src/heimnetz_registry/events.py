@@ -221,6 +221,18 @@ class BehaviourObserved(EventData):
     is_granted: bool
 
 
+class RemediationApplied(EventData):
+    """What the registry reads of the monitor's announcement."""
+
+    name: ClassVar[str] = "remediation.applied.v1"
+
+    plugin: str
+    version: str
+    action: str
+    reason: str
+    decided_by: str
+
+
 class VersionAudited(EventData):
     """What the registry reads of the auditor's announcement."""
 

@@ -320,3 +320,22 @@ async def test_who_can_reach_an_address_is_known_from_what_was_granted(
     for elsewhere in ("api.example.org:80", "example.org:443", "192.168.1.10:443"):
         assert (await list_grants(reach=elsewhere)).json()["items"] == []
     assert (await list_grants(reach="no port")).status_code in (400, 422)
+
+
+async def test_what_the_monitor_does_about_a_plugin_is_in_the_trail(
+    client: AsyncClient, role: Any, deliver: Callable[..., Any]
+) -> None:
+    data = {
+        "plugin": "leaker",
+        "version": "1.0.0",
+        "action": "recycle",
+        "reason": "its memory grows",
+        "decided_by": "policy",
+    }
+
+    await deliver("remediation.applied.v1", data, by="monitor")
+
+    answer = await client.get("/v1/trail?plugin=leaker", headers=role("auditor"))
+    [entry] = answer.json()["items"]
+    assert (entry["actor"], entry["action"]) == ("service:monitor", "remedy.recycle")
+    assert entry["reason"] == "its memory grows (decided by policy)"

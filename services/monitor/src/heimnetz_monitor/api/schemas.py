@@ -6,7 +6,15 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from heimnetz_monitor.levels import Aim, Subject
-from heimnetz_monitor.model import AlertStatus, DeliveryState, Outcome
+from heimnetz_monitor.model import (
+    Action,
+    AlertStatus,
+    Cause,
+    DeliveryState,
+    Mode,
+    Outcome,
+    RemediationState,
+)
 
 
 def _without_nul(text: str) -> str:
@@ -185,6 +193,41 @@ class ServiceLevels(BaseModel):
     period_days: int
     items: list[LevelShown]
     missing: str | None
+
+
+class PolicyShown(BaseModel):
+    """What is done by itself, within a limit; in a dry run it is only written down."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    modes: dict[Action, Mode]
+    most_an_hour: Annotated[int, Field(ge=0, le=100)]
+    is_dry_run: bool
+    most_memory_bytes: Annotated[int, Field(ge=0, le=1 << 30)] = 512 << 20
+
+
+class RemediationShown(BaseModel):
+    """`has_helped` is known some minutes after it was applied."""
+
+    id: int
+    plugin: str
+    version: str
+    action: Action
+    cause: Cause
+    reason: str
+    state: RemediationState
+    decided_at: datetime
+    decided_by: str
+    applied_at: datetime | None
+    has_helped: bool | None
+    detail: str
+
+
+class Remedies(BaseModel):
+    """The latest first."""
+
+    policy: PolicyShown
+    items: list[RemediationShown]
 
 
 class DeliveryShown(BaseModel):
