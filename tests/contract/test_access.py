@@ -29,7 +29,13 @@ OPEN_TO_NOBODY = {
     "GET /v1/auth/{audience}",  # the gateway's question: whose token is this?
     "POST /v1/alertmanager",  # asks for the webhook's token
 }
-SERVICES_THAT_CHANGE_SOMETHING = {("POST /v1/trials", "service auditor")}
+SERVICES_THAT_CHANGE_SOMETHING = {
+    ("POST /v1/trials", "service auditor"),
+    ("POST /v1/services/{plugin}/recycles", "service monitor"),
+    ("POST /v1/services/{plugin}/restarts", "service monitor"),
+    ("POST /v1/services/{plugin}/cache-drops", "service monitor"),
+    ("PUT /v1/plugins/{plugin}/memory-limit", "service monitor"),
+}
 IN_CLEAR = "GET /v1/installations/{plugin}/configuration"
 
 

@@ -4,12 +4,13 @@ import json
 import time
 from typing import Any
 
+import httpx
 import pytest
 
 from heimnetz_cli.commands import watching
 from heimnetz_cli.output import span
 
-from .conftest import MONITOR, Heimnetz
+from .conftest import MONITOR, SANDBOX, Heimnetz
 
 LEAKER = {
     "plugin": "leaker",
@@ -110,3 +111,33 @@ def test_where_nothing_leaks_the_answer_says_so(platform: Any, heimnetz: Heimnet
     said = heimnetz("leaks")
 
     assert (said.code, said.out) == (0, "nothing leaks\n")
+
+
+def test_what_holds_memory_is_asked_of_the_next_container_of_a_service(
+    platform: Any, heimnetz: Heimnetz
+) -> None:
+    old, new = ({"items": [{"id": name, "plugin": "leaker"}]} for name in ("r1", "r2"))
+    platform.on(f"GET {SANDBOX}/runs", old, new)
+    platform.on(f"POST {SANDBOX}/plugins/leaker/memory-traces", {"is_service": True})
+    log = "".join(
+        f"log memory: {size} bytes are held that were allocated\nlog memory: {size} bytes by a.py:3\n"
+        for size in (10, 20)
+    )
+    platform.on(f"GET {SANDBOX}/runs/r2/logs", httpx.Response(200, text=log))
+
+    said = heimnetz("memory", "leaker")
+
+    assert said.code == 0, said.err
+    assert said.out == "20 bytes are held that were allocated\n20 bytes by a.py:3\n"
+
+
+def test_of_a_job_the_next_run_s_log_tells_what_holds_memory(
+    platform: Any, heimnetz: Heimnetz
+) -> None:
+    platform.on(f"GET {SANDBOX}/runs", {"items": []})
+    platform.on(f"POST {SANDBOX}/plugins/leaker-job/memory-traces", {"is_service": False})
+
+    said = heimnetz("memory", "leaker-job")
+
+    assert said.code == 0
+    assert "next run of leaker-job" in said.err

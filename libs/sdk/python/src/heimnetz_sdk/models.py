@@ -326,6 +326,12 @@ class Leaks(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Remedies(Model):
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    items: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Services(Model):
     items: tuple[Mapping[str, Any], ...] = ()
 

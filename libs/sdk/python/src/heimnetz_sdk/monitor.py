@@ -9,6 +9,7 @@ from heimnetz_sdk.models import (
     ChannelTest,
     Leaks,
     Page,
+    Remedies,
     ServiceLevels,
     Status,
     Top,
@@ -34,6 +35,30 @@ class Monitor:
     def list_leaks(self) -> tuple[Mapping[str, Any], ...]:
         """Services and plugins whose memory grows and is not given back, with the evidence."""
         return decode(Leaks, self._transport.request("GET", f"{BASE}/leaks").json()).items
+
+    def list_remedies(self, *, limit: int = 50) -> Remedies:
+        """What was done about plugins, what waits for a decision, and by what policy."""
+        answer = self._transport.request("GET", f"{BASE}/remedies", query={"limit": limit})
+        return decode(Remedies, answer.json())
+
+    def put_remedy_policy(self, policy: Mapping[str, Any]) -> Mapping[str, Any]:
+        path = f"{BASE}/remedies/policy"
+        document: Mapping[str, Any] = self._transport.request(
+            "PUT", path, document=dict(policy)
+        ).json()
+        return document
+
+    def apply_remedy(self, number: int) -> Mapping[str, Any]:
+        return self._decide(number, "application")
+
+    def dismiss_remedy(self, number: int) -> Mapping[str, Any]:
+        return self._decide(number, "dismissal")
+
+    def _decide(self, number: int, what: str) -> Mapping[str, Any]:
+        document: Mapping[str, Any] = self._transport.request(
+            "POST", f"{BASE}/remedies/{number}/{what}"
+        ).json()
+        return document
 
     def get_service_levels(self) -> ServiceLevels:
         answer = self._transport.request("GET", f"{BASE}/service-levels")

@@ -76,6 +76,11 @@ class Sandbox:
         path = f"{BASE}/services/{quote(plugin, safe='')}/restarts"
         self._transport.request("POST", path)
 
+    def trace_memory(self, plugin: str) -> bool:
+        """The next container's log names the lines that hold memory; whether a service has one."""
+        path = f"{BASE}/plugins/{quote(plugin, safe='')}/memory-traces"
+        return bool(self._transport.request("POST", path).json().get("is_service"))
+
     def start_run(
         self,
         plugin: str,
