@@ -152,15 +152,16 @@ class Remediator:
             return
         log.warning("remedy", plugin=trouble.plugin, action=remedy.action, state=state)
         if state is RemediationState.APPLYING:
-            await self._carry_out(number)
+            await self._carry_out(number, now)
         else:
             metrics.REMEDIATIONS.labels(remedy.action, state).inc()
 
     async def apply(self, number: int, by: str) -> Remediation:
         """Do what was proposed. Raises: RemediationNotOpen, RemediationUnderWay."""
+        now = datetime.now(UTC)
         async with self._database.transaction() as connection:
-            await store.decide(connection, number, RemediationState.APPLYING, by, datetime.now(UTC))
-        return await self._carry_out(number)
+            await store.decide(connection, number, RemediationState.APPLYING, by, now)
+        return await self._carry_out(number, now)
 
     async def dismiss(self, number: int, by: str) -> Remediation:
         """Leave it at that for a day. Raises: RemediationNotOpen."""
@@ -169,7 +170,7 @@ class Remediator:
                 connection, number, RemediationState.DISMISSED, by, datetime.now(UTC)
             )
 
-    async def _carry_out(self, number: int) -> Remediation:
+    async def _carry_out(self, number: int, at: datetime) -> Remediation:
         async with self._database.connection() as connection:
             wanted = await store.get_remediation(connection, number)
         state, detail, can_help = RemediationState.APPLIED, "", True
@@ -179,7 +180,6 @@ class Remediator:
             state, detail = RemediationState.FAILED, error.detail[:MAX_DETAIL]
             can_help = isinstance(error, Unavailable)
             log.warning("remedy_failed", plugin=wanted.plugin, reason=detail)
-        at = datetime.now(UTC)
         async with self._database.transaction() as connection:
             await store.finish(connection, number, state, at, detail)
             if not can_help:
