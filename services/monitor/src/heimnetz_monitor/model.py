@@ -252,7 +252,7 @@ class Delivery:
 
 
 #: Kinds of behaviour that are a threat without a grant: egress, and somebody else's secret.
-THREATENING = frozenset({"connect", "secret", "canary"})
+THREATENING = frozenset({"connect", "secret"})
 
 
 class Action(StrEnum):

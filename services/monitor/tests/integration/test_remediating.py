@@ -291,7 +291,7 @@ async def test_a_threat_is_proposed_to_be_quarantined_once(house: House) -> None
     assert house.asked == []
 
 
-@pytest.mark.parametrize("kind", ["connect", "secret", "canary"])
+@pytest.mark.parametrize("kind", ["connect", "secret"])
 async def test_by_policy_a_threat_is_quarantined_at_once(house: House, kind: str) -> None:
     await house.choose(RemedyPolicy(modes={Action.QUARANTINE: Mode.AUTOMATIC}))
     await house.threaten("spy", kind=kind)
