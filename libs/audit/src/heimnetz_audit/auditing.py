@@ -21,7 +21,10 @@ from heimnetz_audit.model import (
 from heimnetz_audit.model.report import Dated
 from heimnetz_audit.reading import is_python
 from heimnetz_audit.rules import ENGINE_VERSION
-from heimnetz_audit.scripting import examine_scripts
+from heimnetz_audit.scripting import is_script
+
+#: The modules and the scripts of a tree.
+Files = tuple[tuple[str, ...], tuple[str, ...]]
 
 
 def audit(
@@ -70,11 +73,14 @@ def _audit(
 ) -> Report:
     names = sorted(tree.files)
     python = tuple(name for name in names if _is_python(tree, name))
-    outcomes = _examine(tree, python, memory, processes)
+    known = frozenset(python)
+    scripts = tuple(n for n in names if n not in known and _is_script(tree, n))
+    everything = (*python, *scripts)
+    outcomes = _examine(tree, python, scripts, memory, processes)
     pinned = pinning.read(tree)
     needs = {
         module: (name, line)
-        for name, outcome in zip(reversed(python), reversed(outcomes), strict=True)
+        for name, outcome in zip(reversed(everything), reversed(outcomes), strict=True)
         for module, line in outcome.needs
         if not _is_of_tests(name)
     }
@@ -83,7 +89,6 @@ def _audit(
     )
     desk = Desk()
     desk.ask_package(package, source_only=source_only)
-    scripts = examine_scripts(tree, desk.add)
     reach = inferring.Reach()
     for outcome in outcomes:
         reach.merge(outcome.reach)
@@ -92,7 +97,7 @@ def _audit(
     if difference is not None and declared is not None:
         for check, hit in inferring.questions(declared, inferred, difference):
             desk.add(check, hit)
-    unknowns = {*tree.skipped, *scripts.unknowns, *desk.unknowns}
+    unknowns = {*tree.skipped, *desk.unknowns}
     unknowns.update(unknown for outcome in outcomes for unknown in outcome.unknowns)
     report = Report(
         findings=(),
@@ -104,7 +109,7 @@ def _audit(
         difference=difference,
         engine_version=ENGINE_VERSION,
         files=len(names),
-        lines=scripts.lines + sum(outcome.lines for outcome in outcomes),
+        lines=sum(outcome.lines for outcome in outcomes),
         pinned=pinned,
         advisories=None if advisories is None else Dated.of(advisories),
     )
@@ -112,43 +117,46 @@ def _audit(
 
 
 def _examine(
-    tree: SourceTree, python: tuple[str, ...], memory: Memory | None, processes: int
-) -> list[Outcome]:
+    tree: SourceTree, python: tuple[str, ...], scripts: tuple[str, ...], memory: Memory | None,
+    processes: int,
+) -> list[Outcome]:  # fmt: skip
+    files = (python, scripts)
+    everything = (*python, *scripts)
     if memory is None:
-        return _examine_all(tree, python, python, processes)
-    sums = digests(tree, python)
+        return _examine_all(tree, files, everything, processes)
+    sums = digests(tree, everything)
     entry_point = pinning.read_entry_point(tree)
     before = keys(sums, memory, entry_point)
     kept = {n: memory.outcomes[n, k] for n, k in before.items() if (n, k) in memory.outcomes}
-    missing = tuple(name for name in python if name not in kept)
-    fresh = dict(zip(missing, _examine_all(tree, python, missing, processes), strict=True))
+    missing = tuple(name for name in everything if name not in kept)
+    fresh = dict(zip(missing, _examine_all(tree, files, missing, processes), strict=True))
     for name, outcome in fresh.items():
         memory.imports[f"{name}:{sums[name]}"] = outcome.imports
     for name, key in keys(sums, memory, entry_point).items():
         if name in fresh:
             memory.outcomes[name, key] = fresh[name]
-    return [kept.get(name) or fresh[name] for name in python]
+    return [kept.get(name) or fresh[name] for name in everything]
 
 
 def _examine_all(
-    tree: SourceTree, python: tuple[str, ...], wanted: tuple[str, ...], processes: int
+    tree: SourceTree, files: Files, wanted: tuple[str, ...], processes: int
 ) -> list[Outcome]:
     if processes < 2 or len(wanted) < 2 * processes:
-        examiner = Examiner(tree, python)
+        examiner = Examiner(tree, *files)
         return [examiner.examine(name) for name in wanted]
     # Neighbours in a folder import each other, so that blocks share what they parse.
     size = max(1, len(wanted) // (processes * 4))
     blocks = [wanted[start : start + size] for start in range(0, len(wanted), size)]
     context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(processes, context, _prepare, (tree, python)) as pool:
+    with ProcessPoolExecutor(processes, context, _prepare, (tree, files)) as pool:
         return [outcome for block in pool.map(_examine_block, blocks) for outcome in block]
 
 
 _PREPARED: Final[list[Examiner]] = []
 
 
-def _prepare(tree: SourceTree, python: tuple[str, ...]) -> None:
-    _PREPARED[:] = [Examiner(tree, python)]
+def _prepare(tree: SourceTree, files: Files) -> None:
+    _PREPARED[:] = [Examiner(tree, *files)]
 
 
 def _examine_block(names: Iterable[str]) -> list[Outcome]:
@@ -158,6 +166,10 @@ def _examine_block(names: Iterable[str]) -> list[Outcome]:
 def _is_of_tests(name: str) -> bool:
     *folders, file = name.split("/")
     return bool({"tests", "test"} & set(folders)) or file.startswith(("test_", "conftest."))
+
+
+def _is_script(tree: SourceTree, name: str) -> bool:
+    return is_script(name, lambda: tree.files[name])
 
 
 def _is_python(tree: SourceTree, name: str) -> bool:

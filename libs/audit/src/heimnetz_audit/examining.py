@@ -139,11 +139,11 @@ def keep_best(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 class Examiner:
-    """Examines the Python modules of a tree one after the other."""
+    """Examines the modules and scripts of a tree one after the other."""
 
-    def __init__(self, tree: SourceTree, python: tuple[str, ...]) -> None:
+    def __init__(self, tree: SourceTree, python: tuple[str, ...], scripts: tuple[str, ...]) -> None:
         self._sources = Sources(tree)
-        self._sources.index(python)
+        self._sources.index(python, scripts)
         self._desk = Desk()
         self._walk = Walk(
             self._sources, self._observe, _LIBRARIES, entry_point=pinning.read_entry_point(tree)
@@ -162,9 +162,10 @@ class Examiner:
             return Outcome(unknowns=self._sources.unknown_about(name))
         self._desk.ask_module(module)
         self._walk.module(module)
+        broken = [] if module.is_whole else [Unknown(name, "reading", "not valid JavaScript")]
         return Outcome(
             findings=list(self._desk.findings()),
-            unknowns=[*self._walk.unknowns, *self._desk.unknowns],
+            unknowns=[*broken, *self._walk.unknowns, *self._desk.unknowns],
             reach=self._desk.reach,
             imports=self._sources.imports_of(module),
             needs=self._sources.needs_of(module),

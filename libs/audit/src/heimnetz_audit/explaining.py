@@ -18,7 +18,7 @@ from heimnetz_audit.reporters.wording import fenced
 _EXAMPLE: Final = re.compile(
     r"^(Found|Not found) in `([^`]+)`:\n\n((?:    .*\n|\n)+)", re.MULTILINE
 )
-_LANGUAGES: Final = {"py": "python", "yaml": "yaml"}
+_LANGUAGES: Final = {"py": "python", "js": "javascript", "yaml": "yaml"}
 _CWE: Final = "https://cwe.mitre.org/data/definitions"
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Final
 
+from heimnetz_audit import scripting
 from heimnetz_audit.model import PythonModule, SourceTree, Unknown
 from heimnetz_audit.model.code import absolute
 from heimnetz_audit.model.tree import FILE_LIMIT_BYTES
@@ -23,6 +24,11 @@ LINE_LIMIT: Final = 400_000
 DEPTH_LIMIT: Final = 200
 #: Text of the modules whose trees are held at once, in bytes.
 CACHE_BYTES: Final = 2 * 1024 * 1024
+
+#: Text of the scripts that one script reaches, when all of them are followed, in bytes; of more,
+#: the nearest are followed.
+REACH_BYTES: Final = 1024 * 1024
+NEAREST_BYTES: Final = 200 * 1024
 
 PYTHON_ENDINGS: Final = (".py", ".pyw", ".pyi")
 _PYTHON_TWO: Final = re.compile(
@@ -155,7 +161,7 @@ def _imports(nodes: Iterable[ast.AST]) -> frozenset[str]:
 
 
 class Sources:
-    """The Python modules of a tree, parsed when needed; only some trees are held at once."""
+    """The modules and scripts of a tree, parsed when needed; only some trees are held at once."""
 
     def __init__(self, tree: SourceTree) -> None:
         self._files = tree.files
@@ -165,10 +171,15 @@ class Sources:
         self._by_dotted: dict[str, str] = {}
         self._by_tail: dict[str, str] = {}
         self._roots: set[str] = set()
+        self._scripts: set[str] = set()
+        self._within: frozenset[str] | None = None
+        #: Of each script that was parsed: the size of its text, and what it requires.
+        self._required: dict[str, tuple[int, tuple[str, ...]]] = {}
         #: What has to be forgotten together with a module.
         self.dropped: list[str] = []
 
-    def index(self, names: Iterable[str]) -> None:
+    def index(self, names: Iterable[str], scripts: Iterable[str] = ()) -> None:
+        self._scripts = set(scripts)
         for name in names:
             dotted = dotted_name(name)
             self._by_dotted.setdefault(dotted, name)
@@ -181,6 +192,48 @@ class Sources:
         path = self._by_dotted.get(dotted) or self._by_tail.get(dotted)
         return self.module(path) if path is not None else None
 
+    def resolve(self, path: str, spec: str) -> PythonModule | None:
+        found = scripting.resolve(self._files, path, spec)
+        if not found or (self._within is not None and found not in self._within):
+            return None
+        # Whatever its name says, what is required is run.
+        self._scripts.add(found)
+        return self.module(found)
+
+    def narrow(self, module: PythonModule) -> bool:
+        """Lets `resolve` find what a walk of the module may follow; False when that is not all."""
+        self._within = None
+        if module.language == "python":
+            return True
+        reached: set[str] = set()
+        near: set[str] = set()
+        total = 0
+        waiting = [module.path]
+        while waiting and total <= REACH_BYTES:
+            following: list[str] = []
+            for path in waiting:
+                if path in reached:
+                    continue
+                size, required = self._requires(path)
+                reached.add(path)
+                total += size
+                if total <= NEAREST_BYTES:
+                    near.add(path)
+                following.extend(required)
+            waiting = following
+        is_whole = total <= REACH_BYTES
+        self._within = None if is_whole else frozenset(near)
+        return is_whole
+
+    def _requires(self, path: str) -> tuple[int, tuple[str, ...]]:
+        known = self._required.get(path)
+        if known is None:
+            self._scripts.add(path)
+            module = self.module(path)
+            known = (len(module.text), self.imports_of(module)) if module is not None else (0, ())
+            self._required[path] = known
+        return known
+
     def module(self, path: str) -> PythonModule | None:
         """The parsed module; None when `unknown_about` tells why there is none."""
         if path in self._failed:
@@ -190,8 +243,8 @@ class Sources:
             self._held.move_to_end(path)
             return held
         try:
-            module = parse(path, self._files[path])
-        except Unreadable as error:
+            module = self._parse(path)
+        except (Unreadable, scripting.Unreadable) as error:
             self._failed[path] = Unknown(path, "reading", str(error))
             return None
         self._held[path] = module
@@ -202,11 +255,20 @@ class Sources:
             self.dropped.append(dropped)
         return module
 
+    def _parse(self, path: str) -> PythonModule:
+        content = self._files[path]
+        if path not in self._scripts:
+            return parse(path, content)
+        return scripting.parse(path, decode(content))
+
     def unknown_about(self, path: str) -> list[Unknown]:
         return [self._failed[path]] if path in self._failed else []
 
     def imports_of(self, module: PythonModule) -> tuple[str, ...]:
         """The files of the package that the module names in an import, or may name."""
+        if module.language == "javascript":
+            specs = (scripting.resolve(self._files, module.path, s) for s, _ in module.requires)
+            return tuple(sorted({*specs} - {""}))
         found: set[str] = set()
         for node in module.nodes:
             if isinstance(node, ast.Import):

@@ -21,4 +21,4 @@ def digest(folder: Path) -> str:
 
 RULES_SHA256: Final = digest(Path(__file__).parent)
 #: Differs when the same package may get another report: the build of a SemVer 2.0 version.
-ENGINE_VERSION: Final = f"1.6.0+{RULES_SHA256[:16]}"
+ENGINE_VERSION: Final = f"1.7.0+{RULES_SHA256[:16]}"

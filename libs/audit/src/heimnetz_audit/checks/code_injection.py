@@ -1,7 +1,7 @@
-"""Text from outside is executed as Python code.
+"""Text from outside is executed as code.
 
-`eval` and `exec` do whatever the text says. Parse what you expect instead: `int`, `json.loads`,
-`ast.literal_eval`, or a table of allowed functions.
+`eval` and `exec`, and in JavaScript `Function` and `vm`, do whatever the text says. Parse what you
+expect instead: `int`, `json.loads`, `ast.literal_eval`, or a table of allowed functions.
 
 Found in `app.py`:
 

@@ -56,7 +56,7 @@ def _ask(call: Call) -> Iterator[Hit]:
 def _ask_process(call: Call) -> Iterator[Hit]:
     line = line_of(call)
     if _THEFT.search(line) or re.search(
-        r"security\s+(find|dump)-|netsh\s+wlan.*key=clear|cmdkey\s+/list|mimikatz|lsass",
+        r"security\s+(find|dump)-|netsh\s+wlan.*key=clear|\btrufflehog\b|\bgh\s+auth\s+token|cmdkey\s+/list|mimikatz|lsass",
         line,
         re.IGNORECASE,
     ):

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from heimnetz_audit.model import Call, Check, Confidence, Hit, PythonModule, Severity
 from heimnetz_audit.model.questions import on
 from heimnetz_audit.model.threats import PROCESSES, line_of, reaches_network
+from heimnetz_audit.scripting.nodes import Assign
 
 _LINES = re.compile(
     r"(curl|wget)\b[^;&\n]*(\|\s*(sudo\s+)?(ba|z)?sh\b|\|\s*python|&&\s*(ba)?sh\b|;\s*(ba)?sh\b"
@@ -36,6 +37,10 @@ _STARTS = frozenset(
     "spawnv ShellExecute ShellExecuteW CDLL WinDLL LoadLibrary create_subprocess_exec run_path "
     "getoutput create_subprocess_shell".split()
 )
+_SCRIPT_STARTS = frozenset(
+    {"exec", "execSync", "spawn", "spawnSync", "execFile", "execFileSync", "fork"}
+)
+_SCRIPT_WRITERS = frozenset({"createWriteStream", "writeFile", "writeFileSync", "outputFile"})
 _FETCHES = frozenset({"urlretrieve", "download"})
 _WRITERS = frozenset({"write", "write_bytes", "write_text", "writelines", "copyfileobj"})
 _RUNNABLE = re.compile(
@@ -55,7 +60,7 @@ def _ask_module(module: PythonModule) -> Iterator[Hit]:
     if not stored:
         return
     for node in module.nodes:
-        if isinstance(node, ast.Call) and _last(node.func) in _STARTS:
+        if isinstance(node, ast.Call) and _starts(module, node):
             used = {_key(inner) for argument in node.args for inner in ast.walk(argument)}
             used |= {_key(inner) for k in node.keywords for inner in ast.walk(k.value)}
             used |= {_program(node)}
@@ -66,6 +71,30 @@ def _ask_module(module: PythonModule) -> Iterator[Hit]:
                     end_line=node.end_lineno or node.lineno,
                     confidence=Confidence.MEDIUM,
                 )
+
+
+def _starts(module: PythonModule, node: ast.Call) -> bool:
+    name = _last(node.func)
+    if module.language == "python":
+        return name in _STARTS
+    # `pattern.exec(text)` is something else.
+    owner = node.func.value if isinstance(node.func, ast.Attribute) else None
+    is_search = name == "exec" and owner is not None and _key(owner) not in _holders(module)
+    return name in _SCRIPT_STARTS and "child_process" in module.imports and not is_search
+
+
+def _holders(module: PythonModule) -> set[str]:
+    """The names that the module of processes is bound to."""
+    return {
+        node.target.id
+        for node in module.nodes
+        if isinstance(node, Assign)
+        and isinstance(node.target, ast.Name)
+        and any(
+            isinstance(inner, ast.Constant) and str(inner.value).endswith("child_process")
+            for inner in ast.walk(node.value)
+        )
+    }
 
 
 def _stored(module: PythonModule) -> set[str]:
@@ -83,6 +112,9 @@ def _stored(module: PythonModule) -> set[str]:
             mode = node.args[1]
             if isinstance(mode, ast.Constant) and "w" in str(mode.value):
                 found.update(_key(inner) for inner in ast.walk(node.args[0]))
+        elif name in _SCRIPT_WRITERS and node.args:
+            found.update(_key(inner) for inner in ast.walk(node.args[0]))
+            found.add(_text(node.args[0]))
         elif name in ("write_bytes", "write_text") and isinstance(node.func, ast.Attribute):
             found.update(_key(inner) for inner in ast.walk(node.func.value))
     if not _fetches_content(module):
@@ -91,11 +123,12 @@ def _stored(module: PythonModule) -> set[str]:
 
 
 _COMMON = frozenset({"", "os", "path", "join", "tempfile", "sys", "self", "Path", "pathlib", "str",
-                     "f", "open", "home", "environ"})  # fmt: skip
+                     "f", "open", "home", "environ", "process", "__dirname", "fs",
+                     "require", "tmpdir", "homedir", "cwd"})  # fmt: skip
 
 
 def _fetches_content(module: PythonModule) -> bool:
-    return bool(
+    return module.language != "python" or bool(
         module.identifiers
         & {"urlretrieve", "urlopen", "iter_content", "content", "download", "recv"}
     )

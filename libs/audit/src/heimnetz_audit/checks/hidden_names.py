@@ -48,9 +48,9 @@ def _ask_import(call: Call) -> Iterator[Hit]:
     argument = call.source.args[0] if getattr(call.source, "args", None) else None
     name = call.args[0].text if call.args else None
     suspects = {"os", "subprocess", "socket", "ctypes", "marshal", "base64", "builtins", "pty",
-                "requests", "urllib", "zlib"}  # fmt: skip
+                "requests", "urllib", "zlib", "child_process", "vm", "net", "dgram"}  # fmt: skip
     if (
-        name in suspects
+        (name or "").removeprefix("node:") in suspects
         and argument is not None
         and not isinstance(argument, ast.Constant | ast.Name)
     ):

@@ -1,4 +1,4 @@
-"""The source shows something else than what Python reads.
+"""The source shows something else than what the computer reads.
 
 Characters that change the direction of text, that have no width, or that look like others, and
 code far to the right of a line, are there to deceive a reader.
@@ -49,7 +49,12 @@ def _ask(module: PythonModule) -> Iterator[Hit]:
 
 
 def _is_code(text: str) -> bool:
-    return bool(re.match(r";?\s*(import|exec|eval|__import__|from|os\.|subprocess|getattr)", text))
+    return bool(
+        re.match(
+            r";?\s*(import|exec|eval|__import__|from|os\.|subprocess|getattr|require|Function|global|process\.)",
+            text,
+        )
+    )
 
 
 def _look_alikes(module: PythonModule) -> Iterator[Hit]:
@@ -79,6 +84,6 @@ CHECK = Check(
     title="Deceiving characters",
     cwe=1007,
     severity=Severity.HIGH,
-    remedy="Write what Python reads.",
+    remedy="Write what is meant to run.",
     module=_ask,
 )

@@ -1,7 +1,8 @@
 """Code runs while the package is being installed.
 
-`setup.py` runs before anybody could look at what was installed. A network call, a decoded text or
-a started program there is how most malicious packages begin.
+`setup.py`, and what `package.json` names as `preinstall`, `install` or `postinstall`, run before
+anybody could look at what was installed. A network call, a decoded text or a started program there
+is how most malicious packages begin.
 
 Found in `setup.py`:
 
@@ -20,11 +21,15 @@ Not found in `setup.py`:
 """
 
 import ast
+import json
+import posixpath
 import re
 from collections.abc import Iterator
+from typing import Any, Final
 
-from heimnetz_audit.model import Check, Confidence, Hit, PythonModule, Severity
-from heimnetz_audit.model.threats import NETWORK_MODULES
+from heimnetz_audit import scripting
+from heimnetz_audit.model import Check, Confidence, Hit, Package, PythonModule, Severity
+from heimnetz_audit.model.threats import NETWORK_MODULES, reaches_network
 
 _PROCESS = frozenset({"system", "popen", "Popen", "call", "run", "check_call", "check_output",
                       "startfile", "spawn", "getoutput"})  # fmt: skip
@@ -94,11 +99,91 @@ def _hook_classes(module: PythonModule) -> list[ast.ClassDef]:
     return found
 
 
+#: What npm runs when it installs the package of somebody else.
+_NPM_HOOKS: Final = ("preinstall", "install", "postinstall")
+_MANIFEST_BYTES: Final = 1024 * 1024
+_SCRIPT_BYTES: Final = 256 * 1024
+#: Builds native code or prepares the author's own folder.
+_HARMLESS: Final = re.compile(
+    r"^\s*(node-gyp(-build)?|prebuild-install|node-pre-gyp|husky|patch-package|prisma generate|"
+    r"ngcc|true|:|exit 0|echo\b[^|;&$`]*$|tsc\b|npm run build|opencollective|napi-postinstall)"
+)
+_HARMFUL: Final = re.compile(
+    r"\b(curl|wget|powershell|pwsh|certutil|bitsadmin|nc|ncat|base64|eval|mshta)\b|https?://|"
+    r"/dev/tcp|node\s+(-e|--eval|-p)\b|\|\s*(ba|z)?sh\b|(ba)?sh\s+-c|python3?\s+-c|\$\(|`"
+)
+_RUN_BY_NODE: Final = re.compile(r"\bnode\s+(?:-[\w=-]+\s+)*([\w@./-]+)")
+
+
+def _ask_package(package: Package) -> Iterator[Hit]:
+    for name in package.tree.files:
+        if name.rpartition("/")[2] == "package.json":
+            for hook, line in _hooks(package.tree.files[name][:_MANIFEST_BYTES]):
+                yield from _weigh_hook(package, name, hook, line)
+
+
+def _hooks(content: bytes) -> Iterator[tuple[str, str]]:
+    try:
+        scripts: Any = json.loads(content).get("scripts")
+    except (ValueError, RecursionError, AttributeError):
+        return
+    if isinstance(scripts, dict):
+        for hook in _NPM_HOOKS:
+            line = scripts.get(hook)
+            if isinstance(line, str):
+                yield hook, line[:2_000]
+
+
+def _weigh_hook(package: Package, name: str, hook: str, line: str) -> Iterator[Hit]:
+    text = package.tree.files[name]
+    place = text.count(b"\n", 0, max(text.find(b'"%s"' % hook.encode()), 0)) + 1
+    harmful = _HARMFUL.search(line)
+    if harmful is not None:
+        yield Hit(
+            message=f"The installation runs a command of a kind that fetches or hides: {hook}.",
+            file=name,
+            line=place,
+        )
+    elif _talks(package, name, line):
+        yield Hit(
+            message=f"The installation runs a script that talks to another machine: {hook}.",
+            file=name,
+            line=place,
+            confidence=Confidence.MEDIUM,
+        )
+    elif not _HARMLESS.search(line):
+        yield Hit(
+            message=f"The installation runs a program: {hook}.",
+            file=name,
+            line=place,
+            severity=Severity.LOW,
+        )
+
+
+def _talks(package: Package, name: str, line: str) -> bool:
+    """Whether a script of the package that the line starts reaches the network."""
+    folder = posixpath.dirname(name)
+    for found in _RUN_BY_NODE.finditer(line):
+        path = posixpath.normpath(posixpath.join(folder, found.group(1)))
+        path = path if path in package.tree.files else f"{path}.js"
+        content = package.tree.files.get(path, b"")
+        if not content or len(content) > _SCRIPT_BYTES:
+            continue
+        try:
+            module = scripting.parse(path, content.decode("utf-8", "replace"))
+        except scripting.Unreadable:
+            return True
+        if reaches_network(module):
+            return True
+    return False
+
+
 CHECK = Check(
     rule="install-hook",
     title="Code that runs at installation",
     cwe=506,
     severity=Severity.HIGH,
-    remedy="Declare the package in pyproject.toml, without code that runs at installation.",
+    remedy="Declare the package in pyproject.toml or package.json, without code that runs at installation.",
     module=_ask,
+    package=_ask_package,
 )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from heimnetz_audit.model.findings import Step
+from heimnetz_audit.model.values import NO_FACTS, Facts
 
 TEXT_LIMIT: Final = 200
 
@@ -13,7 +14,10 @@ FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 @dataclass(slots=True, eq=False)
 class PythonModule:
-    """A parsed module. `identifiers` are all names, attributes and keywords that occur in it."""
+    """A parsed module. `identifiers` are all names, attributes and keywords that occur in it.
+
+    A script is one too, with its code written as the same tree.
+    """
 
     path: str
     dotted: str
@@ -24,6 +28,11 @@ class PythonModule:
     identifiers: frozenset[str]
     imports: frozenset[str]
     is_package: bool = False
+    language: str = "python"
+    #: Of a script: what it requires, with lines.
+    requires: tuple[tuple[str, int], ...] = ()
+    #: False when a part of it could not be parsed.
+    is_whole: bool = True
 
     def step(self, line: int) -> Step:
         text = self.lines[line - 1].strip()[:TEXT_LIMIT] if 0 < line <= len(self.lines) else ""
@@ -41,6 +50,8 @@ class FunctionCode:
     closure: Any = None
     receiver: Any = None
     decorators: tuple[str, ...] = ()
+    #: What was proven where the function was made, and holds for all that it sees from there.
+    facts: Facts = NO_FACTS
 
     def bound(self, receiver: Any) -> "FunctionCode":
         return FunctionCode(
@@ -51,6 +62,7 @@ class FunctionCode:
             self.closure,
             receiver,
             self.decorators,
+            self.facts,
         )
 
 

@@ -24,7 +24,7 @@ def evaluate_call(engine: Engine, state: State, node: ast.Call) -> Value:
         callee = attribute(engine, state, receiver, node.func.attr, node.func)
     else:
         callee = engine.evaluate(state, node.func)
-    args, has_more = _arguments(engine, state, node)
+    args, has_more = arguments_of(engine, state, node)
     keywords: Keywords = {}
     for keyword in node.keywords:
         value = engine.evaluate(state, keyword.value)
@@ -39,12 +39,12 @@ def evaluate_call(engine: Engine, state: State, node: ast.Call) -> Value:
             keywords["**"] = Value(taints=state.heap.taints(value))
     name = _name_of(callee, receiver, node)
     if isinstance(receiver, Value) and receiver.name == "super()":
-        return _call_super(engine, state, node, args, keywords)
-    _observe(engine, state, node, name, receiver, args, keywords, has_more=has_more)
+        return call_super(engine, state, node, args, keywords)
+    observe(engine, state, node, name, receiver, args, keywords, has_more=has_more)
     return dispatch(engine, state, callee, name, receiver, args, keywords, node)
 
 
-def _arguments(engine: Engine, state: State, node: ast.Call) -> tuple[Arguments, bool]:
+def arguments_of(engine: Engine, state: State, node: ast.Call) -> tuple[Arguments, bool]:
     args: list[Value] = []
     has_more = False
     for argument in node.args:
@@ -72,8 +72,8 @@ def _name_of(callee: Value, receiver: Value | None, node: ast.Call) -> str:
     return "?"
 
 
-def _observe(
-    engine: Engine, state: State, node: ast.Call, name: str, receiver: Value | None,
+def observe(
+    engine: Engine, state: State, node: Any, name: str, receiver: Value | None,
     args: Arguments, keywords: Keywords, *, has_more: bool,
 ) -> None:  # fmt: skip
     frame = engine.frame
@@ -93,6 +93,14 @@ def _observe(
             source=node,
         )
     )
+
+
+def observe_plain(
+    engine: Engine, state: State, name: str, args: Arguments, node: Any, *,
+    receiver: Value | None = None,
+) -> None:  # fmt: skip
+    """What happens without being written as a call, put to the checks as one."""
+    observe(engine, state, node, name, receiver, args, {}, has_more=False)
 
 
 def dispatch(
@@ -120,20 +128,17 @@ def dispatch(
     return modelling.result(engine, state, name, receiver, args, keywords, node)
 
 
-def apply(engine: Engine, state: State, callee: Value, args: Arguments, node: ast.AST) -> Value:
-    name = callee.name or "?"
-    return dispatch(engine, state, callee, name, None, args, {}, node)
-
-
-def _call_super(
-    engine: Engine, state: State, node: ast.Call, args: Arguments, keywords: Keywords
-) -> Value:
+def call_super(
+    engine: Engine, state: State, node: ast.Call, args: Arguments, keywords: Keywords,
+    method: str = "",
+) -> Value:  # fmt: skip
     code = engine.frame.code
-    if code is None or code.cls is None or not isinstance(node.func, ast.Attribute):
+    method = method or (node.func.attr if isinstance(node.func, ast.Attribute) else "")
+    if code is None or code.cls is None or not method:
         return UNKNOWN
     for base in code.cls.bases:
         if isinstance(base.code, ClassCode):
-            member = base.code.find(node.func.attr)
+            member = base.code.find(method)
             if member is not None and isinstance(member.code, FunctionCode):
                 bound = member.code.bound(code.receiver)
                 return call_function(engine, state, bound, args, keywords, node)
@@ -181,8 +186,10 @@ def call_function(
         return known if known is not None else engine.derived(node, taints)
     frame = Frame(code.module, code, code.closure if isinstance(code.closure, Frame) else None)
     bound = (code.receiver, *args) if code.receiver is not None else args
-    inner = State(bind(engine, state, code, bound, keywords), state.heap, state.facts)
+    facts = state.facts | code.facts
+    inner = State(bind(engine, state, code, bound, keywords), state.heap, facts)
     value, after = walk_function(engine, inner, frame)
+    frame.returns = []
     if after is not None:
         state.heap = after.heap
         state.facts = after.facts

@@ -339,7 +339,7 @@ def call_text(
 ) -> Value | None:
     """Methods of texts that are not constant."""
     if method == "join" and args:
-        return _join_text(engine, state, receiver, args[0], node)
+        return join_text(engine, state, receiver, args[0], node)
     if method == "replace" and len(args) >= 2 and receiver.taints:
         return _replace(engine, receiver, args, node)
     if method in _SPLITTERS and (receiver.taints or receiver.parts):
@@ -365,7 +365,7 @@ def _lowered(receiver: Value, method: str) -> tuple[str | Value, ...] | None:
     )
 
 
-def _join_text(
+def join_text(
     engine: Engine, state: State, glue: Value, iterable: Value, node: ast.AST
 ) -> Value | None:
     elements = state.heap.elements(iterable)

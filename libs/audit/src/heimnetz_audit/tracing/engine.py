@@ -62,6 +62,12 @@ class Program(Protocol):
 
     def find(self, dotted: str) -> PythonModule | None: ...
 
+    def resolve(self, path: str, spec: str) -> PythonModule | None:
+        """The script that `require(spec)` in the script `path` means."""
+
+    def narrow(self, module: PythonModule) -> bool:
+        """Called before a module is walked; False when it reaches more than is followed."""
+
 
 Observer = Callable[[Call], None]
 Evaluation = Callable[["Engine", State, Any], Value]

@@ -9,6 +9,7 @@ from heimnetz_audit.tracing import knowledge
 from heimnetz_audit.tracing.calling import defaults
 from heimnetz_audit.tracing.engine import Engine, Frame
 from heimnetz_audit.tracing.heap import State
+from heimnetz_audit.tracing.scripts import entering as scripts
 
 ROUTE_METHODS: Final = frozenset(
     "route get post put delete patch head options websocket api_route view".split()
@@ -42,6 +43,8 @@ def is_plugin_entry(code: FunctionCode) -> bool:
 
 
 def is_entry(code: FunctionCode, decorators: list[ast.expr]) -> bool:
+    if code.module.language == "javascript":
+        return scripts.is_entry(code)
     return route(code, decorators) is not None or is_plugin_entry(code)
 
 
@@ -50,12 +53,16 @@ def entry_paths(entry_point: str) -> tuple[frozenset[str], str]:
     dotted, _, function = entry_point.partition(":")
     path = dotted.replace(".", "/")
     ends = (".py", "/__init__.py")
-    return frozenset(f"{root}{path}{end}" for root in ("src/", "") for end in ends), function
+    modules = {f"{root}{path}{end}" for root in ("src/", "") for end in ends}
+    files = {f"{dotted}{end}" for end in ("", ".js", ".mjs", ".cjs")}
+    return frozenset(modules | files), function
 
 
 def parameters(
     engine: Engine, state: State, code: FunctionCode, decorators: list[ast.expr]
 ) -> dict[str, Value]:
+    if code.module.language == "javascript":
+        return scripts.parameters(engine, code)
     arguments = code.node.args
     named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     decorator = route(code, decorators)

@@ -149,7 +149,7 @@ def _compare(engine: Engine, state: State, node: ast.Compare) -> Value:
     result: Value | None = None
     for operator, comparator in zip(node.ops, node.comparators, strict=True):
         right = engine.evaluate(state, comparator)
-        one = _compare_two(state, type(operator), left, right)
+        one = compare_two(state, type(operator), left, right)
         if result is None:
             result = one
         else:
@@ -159,7 +159,7 @@ def _compare(engine: Engine, state: State, node: ast.Compare) -> Value:
     return result or UNKNOWN
 
 
-def _compare_two(state: State, kind: type[ast.cmpop], left: Value, right: Value) -> Value:
+def compare_two(state: State, kind: type[ast.cmpop], left: Value, right: Value) -> Value:
     elements = state.heap.elements(right) if kind in (ast.In, ast.NotIn) else None
     if elements is not None and all(each.const is not ... for each in elements):
         right_constant = constant(tuple(each.const for each in elements))

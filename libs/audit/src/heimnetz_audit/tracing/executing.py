@@ -62,7 +62,7 @@ def _unpack(engine: Engine, state: State, target: ast.Tuple | ast.List, value: V
         assign(engine, state, inner, content)
 
 
-def _marked(engine: Engine, value: Value, node: ast.stmt) -> Value:
+def marked(engine: Engine, value: Value, node: ast.AST) -> Value:
     """Adds the line of an assignment to the way of a value, without making it another value."""
     if not value.taints:
         return value
@@ -74,7 +74,7 @@ def _marked(engine: Engine, value: Value, node: ast.stmt) -> Value:
 
 
 def _assign(engine: Engine, state: State, node: ast.Assign) -> State | None:
-    value = _marked(engine, engine.evaluate(state, node.value), node)
+    value = marked(engine, engine.evaluate(state, node.value), node)
     for target in node.targets:
         assign(engine, state, target, value)
     return state
@@ -82,9 +82,7 @@ def _assign(engine: Engine, state: State, node: ast.Assign) -> State | None:
 
 def _assign_annotated(engine: Engine, state: State, node: ast.AnnAssign) -> State | None:
     if node.value is not None:
-        assign(
-            engine, state, node.target, _marked(engine, engine.evaluate(state, node.value), node)
-        )
+        assign(engine, state, node.target, marked(engine, engine.evaluate(state, node.value), node))
     return state
 
 
@@ -99,7 +97,7 @@ def _assign_augmented(engine: Engine, state: State, node: ast.AugAssign) -> Stat
             indexing.extend(state, left, state.heap.content(right))
         return state
     value = folding.binary(engine, node, type(node.op), (left, right), None)
-    assign(engine, state, node.target, _marked(engine, value, node))
+    assign(engine, state, node.target, marked(engine, value, node))
     return state
 
 
@@ -166,7 +164,7 @@ def _for(engine: Engine, state: State, node: ast.For | ast.AsyncFor) -> State | 
         rounds: list[Value] = list(elements)
     else:
         element = iterate(engine, state, iterable, node.iter)
-        rounds = [_marked(engine, element, node)] * 2
+        rounds = [marked(engine, element, node)] * 2
         exits.append(state.fork())
     current: State | None = state
     proven: Facts = NO_FACTS
@@ -221,7 +219,7 @@ def _continue(engine: Engine, state: State, _node: ast.Continue) -> State | None
 
 def _return(engine: Engine, state: State, node: ast.Return) -> State | None:
     value = engine.evaluate(state, node.value) if node.value is not None else Value(consts=(None,))
-    engine.frame.returns.append((_marked(engine, value, node), state))
+    engine.frame.returns.append((marked(engine, value, node), state))
     return None
 
 
@@ -293,6 +291,11 @@ def _decorator(value: Value) -> str:
 
 
 def _class(engine: Engine, state: State, node: ast.ClassDef) -> State | None:
+    state.env[node.name] = define_class(engine, state, node)
+    return state
+
+
+def define_class(engine: Engine, state: State, node: ast.ClassDef) -> Value:
     frame = engine.frame
     bases = tuple(engine.evaluate(state, base) for base in node.bases)
     for decorator in node.decorator_list:
@@ -308,8 +311,7 @@ def _class(engine: Engine, state: State, node: ast.ClassDef) -> State | None:
         if any(value.code is code for value in cls.members.values()):
             code.cls = cls
             code.qualified = f"{cls.qualified}.{code.node.name}"  # type: ignore[union-attr]
-    state.env[node.name] = Value(code=cls)
-    return state
+    return Value(code=cls)
 
 
 def _import(engine: Engine, state: State, node: ast.Import) -> State | None:

@@ -9,11 +9,12 @@ from heimnetz_audit.model.code import ClassCode, FunctionCode, PythonModule
 from heimnetz_audit.model.findings import Unknown
 from heimnetz_audit.model.values import Call, Value
 from heimnetz_audit.tracing import entering
-from heimnetz_audit.tracing.calling import apply, instantiate, walk_function
+from heimnetz_audit.tracing.calling import instantiate, walk_function
 from heimnetz_audit.tracing.engine import CALL_DEPTHS, BudgetSpent, Engine, Frame, Program
 from heimnetz_audit.tracing.evaluating import EXPRESSIONS
 from heimnetz_audit.tracing.executing import STATEMENTS
 from heimnetz_audit.tracing.heap import State
+from heimnetz_audit.tracing.scripts import walking
 
 #: Steps that one module may take in all; what is left over is reported.
 MODULE_STEPS: Final = 1_500_000
@@ -31,11 +32,19 @@ class Walk:
     entry_point: str = ""
     unknowns: list[Unknown] = field(default_factory=list)
     _frames: dict[str, Frame] = field(default_factory=dict)
+    _entered: set[tuple[int, tuple[str, ...]]] = field(default_factory=set)
+    _was_whole: bool = True
     _engine: Engine = field(init=False)
 
     def __post_init__(self) -> None:
         self._engine = Engine(
-            self.program, EXPRESSIONS, STATEMENTS, self.observe, self.libraries, self._load, apply
+            self.program,
+            {**EXPRESSIONS, **walking.EXPRESSIONS},
+            {**STATEMENTS, **walking.STATEMENTS},
+            self.observe,
+            self.libraries,
+            self._load,
+            walking.apply,
         )
 
     def forget(self, paths: Iterable[str]) -> None:
@@ -47,7 +56,9 @@ class Walk:
         """Walks the body of a module and then every function that nobody entered yet."""
         engine = self._engine
         engine.walked = set()
+        self._entered.clear()
         engine.frames = []
+        self._narrow(module)
         first = len(engine.defined)
         self._frames.pop(module.path, None)
         self._load(engine, module)
@@ -66,12 +77,25 @@ class Walk:
             spent += engine.steps
         engine.defined.clear()
 
+    def _narrow(self, module: PythonModule) -> None:
+        """Frames of a walk that saw less are no frames for another one."""
+        is_whole = self.program.narrow(module)
+        if not (is_whole and self._was_whole):
+            self._frames.clear()
+            self._engine.base.clear()
+        self._was_whole = is_whole
+        if not is_whole:
+            self._report(module, "it reaches more scripts than one audit follows")
+
     def _mark_entry_point(self, module: PythonModule) -> None:
         """The platform calls it, whatever the package does; it may come from another module."""
         paths, function = entering.entry_paths(self.entry_point)
         if module.path not in paths:
             return
-        value = self._frames[module.path].env.get(function)
+        frame = self._frames[module.path]
+        value = frame.env.get(function)
+        if module.language == "javascript":
+            value = walking.exported(self._engine, frame, function or "default")
         found = [value.code] if value is not None and isinstance(value.code, FunctionCode) else []
         # Under a decorator that is not understood it is still the one that is written there.
         found += [
@@ -86,8 +110,12 @@ class Walk:
 
     def _enter(self, code: FunctionCode, decorators: list[ast.expr]) -> None:
         engine = self._engine
-        if id(code.node) in engine.walked and not entering.is_entry(code, decorators):
+        key = (id(code.node), code.decorators)
+        if id(code.node) in engine.walked and (
+            key in self._entered or not entering.is_entry(code, decorators)
+        ):
             return
+        self._entered.add(key)
         for depth in CALL_DEPTHS:
             engine.depth = depth
             self._reset()
@@ -112,12 +140,14 @@ class Walk:
         closure = code.closure if isinstance(code.closure, Frame) else None
         frame = Frame(code.module, code, closure)
         engine.frames = [Frame(code.module, None, None)]
-        state = State({}, engine.heap())
+        state = State({}, engine.heap(), code.facts)
         self._bind_self(state, code)
         state.env.update(entering.parameters(engine, state, code, decorators))
         value, end = walk_function(engine, state, frame)
         if end is not None:
             entering.observe_result(engine, end, code, decorators, value, frame)
+        # What it made may be kept, and its frame with that; the ways out of it need not be.
+        frame.returns = []
 
     def _bind_self(self, state: State, code: FunctionCode) -> None:
         """A method is entered on an object that its class made from what is not known."""

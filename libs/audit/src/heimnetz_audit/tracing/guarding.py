@@ -57,6 +57,10 @@ def everything(value: Value) -> Facts:
     return about(value, ANY) | about(value, *HOST_KINDS, part="host")
 
 
+def implied(facts: Facts) -> Implied:
+    return Implied(facts, NO_FACTS)
+
+
 def negated(implied: Implied | None) -> Implied | None:
     return None if implied is None else Implied(implied.when_false, implied.when_true)
 

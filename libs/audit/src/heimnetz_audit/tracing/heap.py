@@ -200,14 +200,18 @@ def _join_two(a: State, b: State) -> State:
     env: dict[str, Value] = {}
     for name, value in a.env.items():
         other = b.env.get(name)
-        env[name] = value if other is None else _join_flag(value, other, a, b)
+        if other is None or other is value:
+            env[name] = value
+        else:
+            env[name] = _join_flag(value, other, a, b)
     for name, value in b.env.items():
         if name not in env:
             env[name] = value
     objects = dict(a.heap.objects)
     for ref, item in b.heap.objects.items():
         known = objects.get(ref)
-        objects[ref] = item if known is None else join_objects(known, item)
+        if known is not item:
+            objects[ref] = item if known is None else join_objects(known, item)
     return State(env, Heap(objects, a.heap.base), a.facts & b.facts)
 
 

@@ -103,11 +103,11 @@ def _by_table(
         return engine.derived(node, taints, cleared=escapes, guards=guards, name=f"{name}()")
     if name in knowledge.RESOLVERS:
         subject = receiver if receiver is not None and method == "resolve" else args[:1] and args[0]
-        return _resolved(engine, node, subject or UNKNOWN, taints)
+        return resolved(engine, node, subject or UNKNOWN, taints)
     return None
 
 
-def _resolved(engine: Engine, node: ast.AST, subject: Value, taints: tuple[Taint, ...]) -> Value:
+def resolved(engine: Engine, node: ast.AST, subject: Value, taints: tuple[Taint, ...]) -> Value:
     """A path whose `..` are gone: where it begins is where it leads."""
     value = engine.derived(node, subject.taints, parts=subject.parts)
     below = tuple((number, "resolved") for number, _ in value.guards)
@@ -250,6 +250,10 @@ def _setattr(
 def _path_join(
     engine: Engine, _state: State, args: Arguments, _keywords: Keywords, node: ast.AST
 ) -> Value | None:
+    return path_join(engine, args, node)
+
+
+def path_join(engine: Engine, args: Arguments, node: ast.AST) -> Value | None:
     """`os.path.join`: a part that begins with a slash throws away what stands before it."""
     pieces: list[Value] = []
     for position, each in enumerate(args):
@@ -266,7 +270,7 @@ def _path(
 ) -> Value | None:
     if not args:
         return Value(name="pathlib.Path()")
-    joined = _path_join(engine, state, args, keywords, node) or UNKNOWN
+    joined = path_join(engine, args, node) or UNKNOWN
     return joined.replaced(name="pathlib.Path()")
 
 
@@ -306,10 +310,13 @@ def _map(
 def _filter(
     engine: Engine, state: State, args: Arguments, _keywords: Keywords, node: ast.AST
 ) -> Value | None:
-    if len(args) < 2:
-        return None
-    element = iterate(engine, state, args[1], node)
-    test = engine.apply(state, args[0], (element,), node)
+    return keep(engine, state, args[0], args[1], node) if len(args) > 1 else None
+
+
+def keep(engine: Engine, state: State, choose: Value, values: Value, node: ast.AST) -> Value:
+    """The elements for which a function is true; what it proves is proven of them."""
+    element = iterate(engine, state, values, node)
+    test = engine.apply(state, choose, (element,), node)
     inner = state.fork()
     guarding.refine(inner, test, holds=True)
     taints = tuple(
@@ -356,8 +363,12 @@ def _compile(
 def _substitute(
     engine: Engine, state: State, args: Arguments, _keywords: Keywords, node: ast.AST
 ) -> Value | None:
+    return substitute(engine, args, node) if len(args) > 2 else None
+
+
+def substitute(engine: Engine, args: Arguments, node: ast.AST) -> Value | None:
     """`re.sub("[^a-z]", "", x)` leaves only what the class names."""
-    if len(args) < 3 or args[0].text is None or args[1].text is None:
+    if args[0].text is None or args[1].text is None:
         return None
     cleared = frozenset(guarding.kept_kinds(args[0].text, args[1].text))
     taints = merge_taints(args[1].taints, args[2].taints)

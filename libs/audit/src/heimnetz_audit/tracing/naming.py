@@ -118,12 +118,18 @@ def _own_attribute(engine: Engine, state: State, owner: Value, name: str) -> Val
         value = item.attrs.get(name)
         if value is None and isinstance(item.cls, ClassCode):
             member = item.cls.find(name)
-            value = _member(member, owner) if member is not None else None
-            if value is not None and _is_property(value):
-                value = engine.apply(state, value, (), member_node(value))
+            value = member_of(engine, state, member, owner) if member is not None else None
         if value is not None:
             results = value if results is None else join(results, value)
     return results
+
+
+def member_of(engine: Engine, state: State, member: Value, owner: Value) -> Value:
+    """What a member of its class is on an instance."""
+    value = _member(member, owner)
+    if _is_property(value):
+        return engine.apply(state, value, (), member_node(value))
+    return value
 
 
 def _is_property(value: Value) -> bool:
