@@ -46,8 +46,8 @@ class Bus:
     async def connect(self) -> None:
         """Raises: Unavailable."""
         client = Client()
-        try:
-            await client.connect(
+        attempt = asyncio.create_task(
+            client.connect(
                 self._url,
                 name=f"heimnetz-{self._user}",
                 user=self._user if self._password else None,
@@ -62,6 +62,9 @@ class Bus:
                 max_outstanding_pings=2,
                 error_cb=_report,
             )
+        )
+        try:
+            await _await_whole(attempt)
         except (NatsError, OSError, TimeoutError) as error:
             await _close(client)
             raise Unavailable("NATS does not answer") from error
@@ -174,6 +177,17 @@ async def ensure_stream(bus: Bus) -> None:
 async def _close(client: Client) -> None:
     with suppress(NatsError, OSError, TimeoutError, asyncio.CancelledError):
         await asyncio.wait_for(client.close(), 2)
+
+
+async def _await_whole(attempt: "asyncio.Task[None]") -> None:
+    """Its result. Who is cancelled cancels it until it has ended: the client may lose the first."""
+    try:
+        await asyncio.wait({attempt})
+    finally:
+        while not attempt.done():
+            attempt.cancel()
+            await asyncio.wait({attempt}, timeout=0.1)
+    await attempt
 
 
 def heed_cancellation() -> None:

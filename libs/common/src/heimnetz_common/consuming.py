@@ -109,10 +109,10 @@ class Consumers:
     ) -> None:
         """What comes next, handled; `waiting` is what of it is not."""
         pending = CONSUMER_PENDING.labels(subscription.data_type.type())
-        try:
+        with suppress(TimeoutError):
             waiting += await pull.fetch(FETCH, timeout=FETCH_SECONDS)
-        except TimeoutError:
-            # Nothing came; a vanished consumer looks the same, so look.
+        if not waiting:
+            # Nothing came, which the client says in two ways; a vanished consumer looks the same.
             info = await pull.consumer_info()
             pending.set((info.num_pending or 0) + (info.num_ack_pending or 0))
             return

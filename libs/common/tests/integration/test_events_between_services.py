@@ -230,6 +230,25 @@ async def test_a_stream_that_lost_events_is_found_out(
     assert await comparison.compare() == 1
 
 
+async def test_a_consumer_goes_on_when_its_client_brings_an_empty_batch(
+    database: Database, bus: Bus, lit: type[Lit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it does when a server that was away is there again."""
+    real, empty = JetStreamContext.PullSubscription.fetch, [[], []]
+
+    async def fetch(*arguments: Any, **options: Any) -> Any:
+        return empty.pop() if empty else await real(*arguments, **options)
+
+    monkeypatch.setattr(JetStreamContext.PullSubscription, "fetch", fetch)
+    notebook = Notebook(database, bus, lit)
+
+    async with at_work(Relay(database, bus), notebook.consumers):
+        await announce(database, lit, "hall")
+        await eventually(lambda: becomes(notebook.notes(), 1))
+
+    assert empty == []
+
+
 async def test_a_consumer_ends_though_its_client_loses_the_cancellation(
     database: Database, bus: Bus, lit: type[Lit], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,4 +273,16 @@ async def test_a_consumer_ends_though_its_client_loses_the_cancellation(
     task.cancel()
 
     ended, _ = await asyncio.wait([task], timeout=20)
+    assert ended
+
+
+@pytest.mark.parametrize("turns", range(10))
+async def test_a_bus_that_finds_no_server_ends_at_whatever_moment_it_is_told(turns: int) -> None:
+    task = asyncio.create_task(Bus("nats://127.0.0.1:1", user="test").run())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+    task.cancel()
+
+    ended, _ = await asyncio.wait([task], timeout=5)
     assert ended
