@@ -1,5 +1,6 @@
 """Fixtures for every test of the repository."""
 
+import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
@@ -18,3 +19,9 @@ settings.register_profile(
     "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("untimed")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In random order, but that what takes long begins first."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)

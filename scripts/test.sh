@@ -11,13 +11,23 @@ scripts/bootstrap.sh
 scripts/browser.sh
 scripts/gvisor.sh
 scripts/check.sh
+docker compose --profile '*' build --quiet
+export HEIMNETZ_TEST_IMAGES=built
 step() { printf '\n== %s\n' "$*"; }
 
 step "Integration, browser, contract and security tests"
 mapfile -t folders < <(find services libs deploy -type d \( -path '*/tests/integration' -o -path '*/tests/browser' \))
 # One more than there are cores: much of it waits for servers.
-pytest -n "$(($(nproc) + 1))" --dist loadfile -m "not stack" "${folders[@]}" tests
-step "End to end"
-pytest -m stack --ignore=tests/chaos tests
-step "Outages, lasting load, and everything is killed at random"
-pytest -m stack tests/chaos
+pytest -n "$(($(nproc) + 1))" --dist loadfile --no-loadscope-reorder -m "not stack" "${folders[@]}" tests
+
+# Both wait more than they work, and each has a stack of its own.
+step "End to end; beside it outages, lasting load, and everything is killed at random"
+log=$(mktemp)
+HEIMNETZ_TEST_STACK=chaos HEIMNETZ_TEST_PORT=18453 pytest -m stack tests/chaos >"$log" 2>&1 &
+chaos=$!
+trap 'kill "$chaos" 2>/dev/null || true; rm -f "$log"' EXIT
+failed=0
+pytest -m stack --ignore=tests/chaos tests || failed=1
+tail --pid="$chaos" --lines=+1 --follow "$log"
+wait "$chaos" || failed=1
+exit "$failed"

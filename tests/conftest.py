@@ -1,6 +1,7 @@
 """A stack of its own for these tests, started as a user does, beside one that may be in use.
 
-`HEIMNETZ_TEST_KEEP=1` keeps it after the tests, and uses the one that was kept.
+`HEIMNETZ_TEST_KEEP=1` keeps it after the tests, and uses the one that was kept. Two at a time have
+another `HEIMNETZ_TEST_STACK` and `HEIMNETZ_TEST_PORT` (the plugins' is the next one).
 """
 
 import json
@@ -21,8 +22,9 @@ from heimnetz_manifest.packing import pack_files
 
 ROOT = Path(__file__).resolve().parents[1]
 YEAR = ROOT / "plugins" / "energy-report" / "examples" / "year.csv"
-PROJECT = "heimnetz-test"
-PORT = "18443"
+NAME = os.environ.get("HEIMNETZ_TEST_STACK", "test")
+PROJECT = f"heimnetz-{NAME}"
+PORT = int(os.environ.get("HEIMNETZ_TEST_PORT", "18443"))
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,9 @@ class Stack:
         } | {
             "COMPOSE_PROJECT_NAME": PROJECT,
             "HEIMNETZ_BIND": "127.0.0.1",
-            "HEIMNETZ_PORT": PORT,
-            "HEIMNETZ_PLUGIN_PORT": "18444",
-            "HEIMNETZ_RUN_DIR": "/var/lib/heimnetz/test-run",
+            "HEIMNETZ_PORT": str(PORT),
+            "HEIMNETZ_PLUGIN_PORT": str(PORT + 1),
+            "HEIMNETZ_RUN_DIR": f"/var/lib/heimnetz/{NAME}-run",
             "HEIMNETZ_OUT": str(home / "out"),
             "XDG_CONFIG_HOME": str(home / "config"),
             "PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}",

@@ -57,7 +57,7 @@ class Load:
             if answer is None:
                 return
             self.versions[name] = hashlib.sha256(data).hexdigest()
-            self.stop.wait(0.4)
+            self.stop.wait(1.0)
 
     def call(self) -> None:
         for number in range(100_000):
@@ -73,7 +73,7 @@ class Load:
             if answer is None:
                 return
             self.runs[key] = answer.json()["id"]
-            self.stop.wait(0.2)
+            self.stop.wait(0.5)
 
     def _insist(
         self, ask: Callable[[httpx.Client], httpx.Response], wanted: set[int]

@@ -142,35 +142,28 @@ def test_no_container_outlives_its_run(stack: Stack, put_to_use: Callable[..., s
     eventually(names, within_seconds=20, what="the container is removed")
 
 
-def test_a_plugin_out_of_memory_is_alerted_and_the_alert_comes_back(
-    stack: Stack, put_to_use: Callable[..., str]
-) -> None:
-    code, manifest = EXCESSES["out_of_memory"]
-    plugin = put_to_use("greedy", code, **manifest)
-    stack.heimnetz("run", plugin, "--json", check=False)
-
-    def find() -> dict[str, Any] | None:
-        alerts = stack.heimnetz("alerts", "--json").json()
-        return next((alert for alert in alerts if alert["labels"].get("plugin") == plugin), None)
-
-    alert = eventually(find, within_seconds=120, what="PluginOutOfMemory")
-
-    assert alert["alert"] == "PluginOutOfMemory"
-    assert alert["status"] == "firing"
-
-
-def test_a_plugin_that_keeps_failing_is_alerted(
-    stack: Stack, put_to_use: Callable[..., str]
-) -> None:
-    code, manifest = EXCESSES["error"]
-    plugin = put_to_use("failing", code, **manifest)
-    for _ in range(3):
+@pytest.fixture(scope="module")
+def sick(stack: Stack, put_to_use: Callable[..., str]) -> dict[str, str]:
+    """Plugins by the alert that is owed for what they did."""
+    greedy, _ = EXCESSES["out_of_memory"]
+    failing, _ = EXCESSES["error"]
+    plugins = {
+        "PluginOutOfMemory": put_to_use("greedy", greedy),
+        "PluginRunFailing": put_to_use("failing", failing),
+    }
+    for plugin in (plugins["PluginOutOfMemory"], *[plugins["PluginRunFailing"]] * 3):
         stack.heimnetz("run", plugin, check=False)
+    return plugins
 
+
+@pytest.mark.parametrize("name", ["PluginOutOfMemory", "PluginRunFailing"])
+def test_a_plugin_that_fares_badly_is_alerted_and_the_alert_comes_back(
+    stack: Stack, sick: dict[str, str], name: str
+) -> None:
     def find() -> list[Any]:
         alerts = stack.heimnetz("alerts", "--state", "firing", "--json").json()
-        return [alert for alert in alerts if alert["labels"].get("plugin") == plugin]
+        return [alert for alert in alerts if alert["labels"].get("plugin") == sick[name]]
 
-    found = eventually(find, within_seconds=120, what="PluginRunFailing")
+    found = eventually(find, within_seconds=120, what=name)
 
-    assert found[0]["alert"] == "PluginRunFailing"
+    assert found[0]["alert"] == name

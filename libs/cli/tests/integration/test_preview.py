@@ -127,7 +127,9 @@ def test_a_page_of_another_site_cannot_read_the_preview(client: httpx.Client) ->
 def test_the_command_shows_each_save_and_each_mistake_until_it_is_interrupted(
     project: Path,
 ) -> None:
-    command = [sys.executable, "-m", "heimnetz_cli", "docs", str(project), "--serve"]
+    # A shell's background jobs ignore SIGINT, and so does whatever they start.
+    listening = ["env", "--default-signal=INT", sys.executable]
+    command = [*listening, "-m", "heimnetz_cli", "docs", str(project), "--serve"]
     buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
     with subprocess.Popen(
         command, env=buffered, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -33,7 +33,7 @@ DEPLOY = Path(__file__).parents[4] / "deploy"
 TOKEN = "w" * 43
 WITHIN_SECONDS = 60
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.engine, pytest.mark.long, pytest.mark.timeout(300)]
 
 
 def without_tls(configuration: Any) -> Any:
@@ -111,6 +111,8 @@ def servers(folder: Path, prometheus: int, alertmanager: int) -> Iterator[None]:
                 entrypoint=["prometheus", "--config.file=/checked/prometheus.yml"],
                 command=[
                     "--storage.tsdb.path=/data",
+                    # What it tells before it knows Alertmanager, it tells again only after this.
+                    "--rules.alert.resend-delay=5s",
                     f"--web.listen-address=127.0.0.1:{prometheus}",
                 ],
                 **options,
@@ -171,8 +173,6 @@ async def test_a_run_out_of_memory_is_an_event_within_a_minute(
                     async with database.connection() as connection:
                         return await connection.fetchval("SELECT seen_at FROM heartbeats")
 
-                # Prometheus learns of Alertmanager after some seconds, and sends what found nobody
-                # before that again after a minute.
                 await eventually(heartbeat, seconds=90)
 
                 async def raised() -> Any:

@@ -64,7 +64,15 @@ class OwnEngine:
         # Without a bridge dockerd removes docker0 from its network namespace: not from the host's.
         apart = ["unshare", "--net"]
         if self.prelude:
-            apart += ["--mount", "sh", "-ec", f'{self.prelude}\nexec "$@"', "sh"]
+            # What others unmount is to be gone here too.
+            apart += [
+                "--mount",
+                "--propagation=slave",
+                "sh",
+                "-ec",
+                f'{self.prelude}\nexec "$@"',
+                "sh",
+            ]
         with (self.home / "log").open("ab") as log:
             self.child = subprocess.Popen(  # noqa: S603
                 [*apart, *command],
