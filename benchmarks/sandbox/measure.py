@@ -1,12 +1,14 @@
 """Calls of plugins: to a container that waits, and from nothing; against the engine alone."""
 
+import asyncio
 import contextlib
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Iterator
+import uuid
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,7 +17,9 @@ from benchmarks.figures import Figure, median, percentile
 from benchmarks.sandbox import broker
 
 from heimnetz_common import testing as servers
-from heimnetz_sandbox import cgroups, testing
+from heimnetz_sandbox import cgroups, containers, testing
+from heimnetz_sandbox.engine import Engine
+from heimnetz_sandbox.model import Limits
 from heimnetz_sandbox.testing import Stand
 
 IMAGE = testing.RUNTIME_IMAGE
@@ -43,7 +47,7 @@ def measure() -> Iterator[Figure]:
             warm = yield from _warm(stand, bare)
             yield from _staying(stand, warm, url)
         with testing.standing(place, url, ring) as stand:
-            yield from _cold(stand, bare)
+            yield from _cold(stand)
             yield from _scheduled(stand)
     yield from broker.measure()
 
@@ -154,12 +158,10 @@ def _staying(stand: Stand, warm: float, url: str) -> Iterator[Figure]:
         f"call to a container that stays (fresh: process), p50 of {CALLS}",
         median(spent) * 1000, "ms", ("call to a container that waits", warm * 1000), "2",
     )  # fmt: skip
-    path = "/v1/plugins/staying/runs"
-    headers = {**stand.keys.user("sandbox", "owner"), "prefer": "wait=60"}
-    _throughput(f"{stand.url}{path}", headers, SECONDS)
-    ours = _throughput(f"{stand.url}{path}", headers, SECONDS)
+    _sustained(stand, ["staying"])
+    ours = _sustained(stand, ["staying"])
     with _bare(url) as address:
-        theirs = _throughput(address, {}, SECONDS)
+        theirs = _throughput([address], {})
     yield Figure(
         f"the same, {CALLERS} callers without a pause",
         ours, "/s", ("FastAPI and asyncpg writing one row", theirs), "0.5",
@@ -187,10 +189,16 @@ def _answers(address: str) -> bool:
     return False
 
 
-def _throughput(address: str, headers: dict[str, str], seconds: float) -> float:
-    """Answers a second."""
+def _sustained(stand: Stand, plugins: Sequence[str]) -> float:
+    """Calls a second, of these in turn."""
+    headers = {**stand.keys.user("sandbox", "owner"), "prefer": "wait=60"}
+    return _throughput([f"{stand.url}/v1/plugins/{name}/runs" for name in plugins], headers)
 
-    def ask() -> int:
+
+def _throughput(addresses: Sequence[str], headers: dict[str, str]) -> float:
+    """Answers a second; callers have the addresses in turn."""
+
+    def ask(address: str) -> int:
         done = 0
         with httpx.Client(headers=headers, timeout=90) as client:
             while time.perf_counter() < end:
@@ -198,12 +206,10 @@ def _throughput(address: str, headers: dict[str, str], seconds: float) -> float:
                 done += 1
         return done
 
-    end = time.perf_counter() + seconds
+    end = time.perf_counter() + SECONDS
     with ThreadPoolExecutor(CALLERS) as callers:
-        return (
-            sum(future.result() for future in [callers.submit(ask) for _ in range(CALLERS)])
-            / seconds
-        )
+        asked = (addresses[number % len(addresses)] for number in range(CALLERS))
+        return sum(callers.map(ask, asked)) / SECONDS
 
 
 def _idle_memory(stand: Stand) -> float:
@@ -213,12 +219,59 @@ def _idle_memory(stand: Stand) -> float:
     return median([usage.memory_bytes or 0 for usage in usages if usage is not None]) / (1 << 20)
 
 
-def _cold(stand: Stand, bare: float) -> Iterator[Figure]:
-    stand.install("cold", CODE)
+def _cold(stand: Stand) -> Iterator[Figure]:
+    plugins = [f"cold-{number}" for number in range(CALLERS)]
+    for plugin in plugins:
+        stand.install(plugin, CODE)
     with _client(stand) as client:
-        spent = [_call(client, "cold") for _ in range(21)][1:]
-    peer = ("docker run --rm with the same caps", bare * 1000)
-    yield Figure("call from nothing, p50 of 20", median(spent) * 1000, "ms", peer)
+        for plugin in plugins:
+            _call(client, plugin)
+        spent = [_call(client, plugins[0]) for _ in range(20)]
+    alone, together = asyncio.run(_engine_alone())
+    peer = ("create, start and end of a container, by the engine's API", alone * 1000)
+    yield Figure("call from nothing, p50 of 20", median(spent) * 1000, "ms", peer, "1.15")
+    yield Figure(
+        f"calls from nothing, {CALLERS} callers without a pause",
+        _sustained(stand, plugins), "/s",
+        ("create, start, end and removal by the engine's API, as many at a time", together), "0.8",
+    )  # fmt: skip
+
+
+async def _engine_alone() -> tuple[float, float]:
+    """Seconds until a container's end, the median of one after the other; containers a second."""
+    engine = Engine(testing.ENGINE)
+    spent = []
+
+    async def cycle() -> None:
+        name = uuid.uuid4().hex
+        document = containers.plugin(
+            containers.Identity("bench", "bench", name, "bench", "bench"),
+            image=IMAGE,
+            command=["python3", "-c", ""],
+            uid=20000,
+            limits=Limits(),
+            own_processes=2,
+            folders={},
+            image_variables=(),
+        )
+        began = time.perf_counter()
+        container = await engine.create(f"heimnetz-bench-{name}", document)
+        await engine.start(container)
+        await engine.wait(container, 30)
+        spent.append(time.perf_counter() - began)
+        await engine.remove(container)
+
+    async def cycles(end: float) -> None:
+        while time.perf_counter() < end:
+            await cycle()
+
+    for _ in range(20):
+        await cycle()
+    alone, count = median(spent), len(spent)
+    end = time.perf_counter() + SECONDS
+    await asyncio.gather(*(cycles(end) for _ in range(CALLERS)))
+    engine.close()
+    return alone, (len(spent) - count) / SECONDS
 
 
 def _scheduled(stand: Stand) -> Iterator[Figure]:
