@@ -22,7 +22,7 @@ from heimnetz_sandbox.pooling import Pool
 from heimnetz_sandbox.preparing import Preparer
 from heimnetz_sandbox.recording import Log, visible
 from heimnetz_sandbox.running import Execution, Task
-from heimnetz_sandbox.store import installations, outputs, runs
+from heimnetz_sandbox.store import installations, leases, outputs, runs
 from heimnetz_sandbox.watching import Look
 
 POLL_SECONDS = 0.5
@@ -120,7 +120,7 @@ class Dispatcher:
             try:
                 async with self._database.transaction() as connection:
                     await installations.show_life(connection, self._place.instance)
-                    held = await runs.renew(
+                    held = await leases.renew(
                         connection, self._place.instance, list(self._busy), self._lease
                     )
                     metrics.QUEUED.set(await runs.count_queued(connection))
@@ -144,7 +144,7 @@ class Dispatcher:
                 # While the engine is down runs wait: they would fail for no fault of theirs.
                 await self._place.engine.ping()
             async with self._database.connection() as connection:
-                run = await runs.claim(
+                run = await leases.claim(
                     connection,
                     owner=self._place.instance,
                     lease=self._lease,
@@ -199,7 +199,7 @@ class Dispatcher:
         log.warning("run_waits", run=run.id, reason=error.detail)
         async with self._database.transaction() as connection:
             delay = timedelta(seconds=RETRY_SECONDS)
-            await runs.release(connection, run.id, self._place.instance, delay)
+            await leases.release(connection, run.id, self._place.instance, delay)
 
     async def _prepare(self, run: Run) -> Task:
         """Raises: CannotPrepare, NotFound, EngineDown, Unavailable."""

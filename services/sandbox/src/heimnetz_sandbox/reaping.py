@@ -11,7 +11,7 @@ from heimnetz_sandbox.containers import INSTANCE_LABEL, KIND_LABEL, RUN_LABEL
 from heimnetz_sandbox.engine import Engine, Found
 from heimnetz_sandbox.folders import Folders
 from heimnetz_sandbox.model import Outcome
-from heimnetz_sandbox.store import installations, runs, services
+from heimnetz_sandbox.store import installations, leases, runs, services
 
 PAUSE_SECONDS = 5.0
 # Kept of the log of a service that runs.
@@ -58,7 +58,7 @@ class Reaper:
 
     async def end_expired(self) -> None:
         async with self._database.connection() as connection:
-            expired = await runs.list_expired(connection)
+            expired = await leases.list_expired(connection)
         for run, owner in expired:
             async with self._database.transaction() as connection:
                 ended = await ending.end(
@@ -90,7 +90,7 @@ class Reaper:
         """
         async with self._database.connection() as connection:
             run_ids = [one.labels.get(RUN_LABEL, "") for one in found]
-            live = await runs.list_live(connection, run_ids)
+            live = await leases.list_live(connection, run_ids)
             instances = [one.labels.get(INSTANCE_LABEL, "") for one in found]
             silent = await installations.list_silent(connection, instances, self._lease)
         return {
@@ -109,7 +109,7 @@ class Reaper:
         # Of containers that no run has asked for: the sandbox's id and a number.
         owners = {name: owner for name in names if len(owner := name.partition("-")[0]) == 32}
         async with self._database.connection() as connection:
-            live = await runs.list_live(connection, list(names))
+            live = await leases.list_live(connection, list(names))
             silent = await installations.list_silent(
                 connection, list(set(owners.values())), self._lease
             )

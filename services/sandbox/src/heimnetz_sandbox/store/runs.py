@@ -9,7 +9,7 @@ from heimnetz_common.outbox import Announcement
 from heimnetz_sandbox.errors import RunNotFound
 from heimnetz_sandbox.model import Evidence, Installation, Outcome, Request, Run, State
 
-_COLUMNS = """
+COLUMNS = """
     id, plugin, version, sha256, trigger, state, outcome, reason, queued_at, started_at,
     finished_at, duration_seconds, peak_memory_bytes, cpu_seconds, exit_code, traceparent,
     log_truncated, attempts, depth, retries_left, tries, retry_of
@@ -26,7 +26,7 @@ _ADD = f"""
             CASE WHEN $11::text IS NULL THEN 0 ELSE 1 END, $13, $14,
             coalesce($15, clock_timestamp()))
         ON CONFLICT (plugin, requested_by, idempotency_key) DO NOTHING
- RETURNING {_COLUMNS}
+ RETURNING {COLUMNS}
 """  # noqa: S608  columns of ours
 _ADD_AND_TELL = f"""
     WITH added AS ({_ADD}),
@@ -75,7 +75,7 @@ async def add(
         request.not_before,
         *more,
     )
-    return None if row is None else _run(row)
+    return None if row is None else to_run(row)
 
 
 async def add_retry(connection: Connection, run: Run, new_id: str, delay: timedelta) -> None:
@@ -139,17 +139,17 @@ async def find_by_key(connection: Connection, request: Request) -> tuple[str, st
 
 async def get(connection: Connection, run_id: str) -> Run:
     """Raises: RunNotFound."""
-    row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM runs WHERE id = $1", run_id)  # noqa: S608
+    row = await connection.fetchrow(f"SELECT {COLUMNS} FROM runs WHERE id = $1", run_id)  # noqa: S608
     if row is None:
         raise RunNotFound(run_id)
-    return _run(row)
+    return to_run(row)
 
 
 async def find_owned(connection: Connection, run_id: str, owner: str | None) -> Run | None:
     """The run, locked, where it is `owner`'s to end."""
     row = await connection.fetchrow(
         f"""
-        SELECT {_COLUMNS}
+        SELECT {COLUMNS}
           FROM runs
          WHERE id = $1
            AND state <> 'finished'
@@ -159,7 +159,7 @@ async def find_owned(connection: Connection, run_id: str, owner: str | None) -> 
         run_id,
         owner,
     )
-    return None if row is None else _run(row)
+    return None if row is None else to_run(row)
 
 
 async def get_result(connection: Connection, run_id: str) -> bytes | None:
@@ -181,7 +181,7 @@ async def list_runs(
 ) -> list[Run]:
     rows = await connection.fetch(
         f"""
-        SELECT {_COLUMNS}
+        SELECT {COLUMNS}
           FROM runs
          WHERE ($1::text IS NULL OR plugin = $1)
            AND ($2::text IS NULL OR outcome = $2)
@@ -194,87 +194,7 @@ async def list_runs(
         before,
         limit,
     )
-    return [_run(row) for row in rows]
-
-
-async def claim(
-    connection: Connection, *, owner: str, lease: timedelta, plugin_concurrency: int
-) -> Run | None:
-    """The next that may begin; None where there is none.
-
-    One that another run waits for is not held up by its plugin's cap: it may have to end first.
-    """
-    row = await connection.fetchrow(
-        f"""
-        UPDATE runs
-           SET state = 'running',
-               lease_owner = $1,
-               lease_expires_at = clock_timestamp() + $2::interval,
-               attempts = attempts + 1
-         WHERE id = (
-               SELECT id
-                 FROM runs AS waiting
-                WHERE state = 'queued'
-                  AND not_before <= clock_timestamp()
-                  AND (trigger = 'plugin'
-                       OR (SELECT count(*)
-                             FROM runs AS busy
-                            WHERE busy.state = 'running'
-                              AND busy.plugin = waiting.plugin) < $3)
-                ORDER BY queued_at
-                  FOR UPDATE SKIP LOCKED
-                LIMIT 1)
-     RETURNING {_COLUMNS}
-        """,  # noqa: S608  columns of ours
-        owner,
-        lease,
-        plugin_concurrency,
-    )
-    return None if row is None else _run(row)
-
-
-async def release(connection: Connection, run_id: str, owner: str, delay: timedelta) -> None:
-    """Back into the queue, for what cannot be done now but may be later."""
-    await connection.execute(
-        """
-        UPDATE runs
-           SET state = 'queued',
-               lease_owner = NULL,
-               lease_expires_at = NULL,
-               not_before = clock_timestamp() + $3::interval
-         WHERE id = $1
-           AND state = 'running'
-           AND lease_owner = $2
-        """,
-        run_id,
-        owner,
-        delay,
-    )
-
-
-async def renew(
-    connection: Connection, owner: str, run_ids: Sequence[str], lease: timedelta
-) -> dict[str, Outcome | None]:
-    """Which of these are ours, and with what outcome somebody wants them stopped.
-
-    A run that is ours by the database alone, since a commit's answer was lost, is let expire.
-    """
-    rows = await connection.fetch(
-        """
-        UPDATE runs
-           SET lease_expires_at = clock_timestamp() + $2::interval
-         WHERE state = 'running'
-           AND lease_owner = $1
-           AND id = ANY($3::text[])
-     RETURNING id, stop_outcome
-        """,
-        owner,
-        lease,
-        list(run_ids),
-    )
-    return {
-        row["id"]: Outcome(row["stop_outcome"]) if row["stop_outcome"] else None for row in rows
-    }
+    return [to_run(row) for row in rows]
 
 
 async def mark_started(
@@ -336,7 +256,7 @@ async def finish(
          WHERE id = $1
            AND state <> 'finished'
            AND lease_owner IS NOT DISTINCT FROM $2
-     RETURNING {_COLUMNS}
+     RETURNING {COLUMNS}
         """,  # noqa: S608  columns of ours
         run_id,
         owner,
@@ -348,7 +268,7 @@ async def finish(
         evidence.exit_code,
         evidence.log_truncated,
     )
-    return None if row is None else _run(row)
+    return None if row is None else to_run(row)
 
 
 async def finish_and_tell(
@@ -422,7 +342,7 @@ async def stop(connection: Connection, run_id: str, outcome: Outcome) -> None:
 async def list_unfinished(connection: Connection, plugin: str, version: str | None) -> list[Run]:
     rows = await connection.fetch(
         f"""
-        SELECT {_COLUMNS}
+        SELECT {COLUMNS}
           FROM runs
          WHERE state <> 'finished'
            AND plugin = $1
@@ -431,35 +351,7 @@ async def list_unfinished(connection: Connection, plugin: str, version: str | No
         plugin,
         version,
     )
-    return [_run(row) for row in rows]
-
-
-async def list_expired(connection: Connection) -> list[tuple[Run, str]]:
-    """Runs whose sandbox fell silent, with that sandbox."""
-    rows = await connection.fetch(
-        f"""
-        SELECT {_COLUMNS}, lease_owner
-          FROM runs
-         WHERE state = 'running'
-           AND lease_expires_at < clock_timestamp()
-        """  # noqa: S608  columns of ours
-    )
-    return [(_run(row), row["lease_owner"]) for row in rows]
-
-
-async def list_live(connection: Connection, run_ids: Sequence[str]) -> set[str]:
-    """Which of these are running under a lease that holds."""
-    rows = await connection.fetch(
-        """
-        SELECT id
-          FROM runs
-         WHERE id = ANY($1::text[])
-           AND state = 'running'
-           AND lease_expires_at >= clock_timestamp()
-        """,
-        list(run_ids),
-    )
-    return {row["id"] for row in rows}
+    return [to_run(row) for row in rows]
 
 
 async def count_queued(connection: Connection) -> int:
@@ -493,7 +385,7 @@ async def take_slot(
     return taken is not None
 
 
-def _run(row: asyncpg.Record) -> Run:
+def to_run(row: asyncpg.Record) -> Run:
     return Run(
         id=row["id"],
         plugin=row["plugin"],
