@@ -12,7 +12,7 @@ import pytest
 from heimnetz_common.testing import KeyRing, eventually_sync
 from heimnetz_sandbox.testing import standing
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.long]
 
 SLEEPER = "import time\ndef run(input, context):\n    time.sleep(3)\n    return {}"
 

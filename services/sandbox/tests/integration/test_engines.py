@@ -34,7 +34,7 @@ from heimnetz_sandbox.testing_engines import (
 )
 
 # Beyond the time for one test: what is ended by force leaves its engine behind.
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.engine, pytest.mark.long, pytest.mark.timeout(300)]
 
 PLUGINS = ("stopped", "killed", "long")
 LONG = "import time\ndef run(input, context):\n    time.sleep(60)"

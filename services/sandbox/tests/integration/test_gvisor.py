@@ -18,8 +18,9 @@ from heimnetz_sandbox.testing import ROOT, Stand, pool_size, standing, waiting
 from heimnetz_sandbox.testing_engines import OwnEngine, own_engine
 
 from .test_attacks import ATTEMPTS, EXCESSES, PRELUDE, SYSCALLS, attempt_all, inspect, name_of
+from .test_reaching import FAR, FETCH, a_site
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.long]
 
 # Attacks that are not refused under gVisor, each with its reason; docs/gvisor.md tells them.
 DIFFERENT = {
@@ -62,7 +63,7 @@ def engine() -> Iterator[OwnEngine]:
 @pytest.fixture(scope="module")
 def stand(engine: OwnEngine, place: Path, postgres_url: str, key_ring: KeyRing) -> Iterator[Stand]:
     with standing(
-        place, postgres_url, key_ring, engine=engine.socket, OCI_RUNTIME="runsc"
+        place, postgres_url, key_ring, FAR, engine=engine.socket, OCI_RUNTIME="runsc"
     ) as stand:
         yield stand
 
@@ -92,6 +93,23 @@ def run(input, context):
     file = stand.call("GET", f"/v1/runs/{run['id']}/files/greeting.txt")
     assert file.content == b"hello anna"
     assert "stdout to stdout" in stand.logs(run["id"])
+
+
+def test_a_plugin_behind_gvisor_reaches_what_it_was_granted_and_nothing_else(stand: Stand) -> None:
+    with a_site() as site:
+        granted = {"network": [{"to": site, "reason": "The test's server"}]}
+        stand.install("fetcher", FETCH, permissions=granted)
+        urls = [f"http://{site}/", "http://example.org/"]
+
+        run = stand.run("fetcher", {"urls": urls})
+
+    found = run["result"]
+    assert (found[urls[0]], found[f"fetch {urls[0]}"]) == ("hello", "hello")
+    assert "403" in found[urls[1]]
+    assert "example.org:80 is not granted" in found[f"fetch {urls[1]}"]
+    # gVisor's words for what runc's kernel calls "Network is unreachable".
+    assert found["raw"] == "No route to host"
+    assert "sandbox refused: example.org:80 is not granted" in stand.logs(run["id"])
 
 
 def test_a_container_behind_gvisor_stays_and_gives_every_call_a_new_process(

@@ -11,7 +11,7 @@ import pytest
 from heimnetz_common.testing import KeyRing, eventually_sync
 from heimnetz_sandbox.testing import Stand, package, pool_size, standing, waiting
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.long]
 
 STATEFUL = """
 import os
