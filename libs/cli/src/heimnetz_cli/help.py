@@ -51,7 +51,7 @@ Commands:
   behaviour  What runs of a plugin did, or tried without a grant, at...
   run        Run an installed plugin, wait, and print its result.
   files      List the files that a run left, or save them.
-  logs       Print the log of a run.
+  logs       Print the log of a run, or search those of a plugin.
   runs       List the latest runs.
   cancel     Stop a run.
   status     Show services, plugins and what alerts now; exit code 1...

@@ -329,6 +329,28 @@ def test_logs_are_followed_line_by_line(platform: Any, heimnetz: Heimnetz) -> No
     assert said.out == "one\ntwo\\x1b[2J\n"
 
 
+def test_lines_of_a_plugins_runs_are_found_and_the_newest_is_last(
+    platform: Any, heimnetz: Heimnetz
+) -> None:
+    line = {"run_id": "r2", "number": 0, "at": "2026-12-01T12:00:00Z", "stream": "stderr"}
+    items = [{**line, "text": "no\x1b[2J"}, {**line, "run_id": "r1", "text": "none"}]
+    platform.on(f"GET {SANDBOX}/plugins/p/logs", {"items": items, "next_cursor": None})
+
+    said = heimnetz("logs", "--plugin", "p", "--search", "no", "--stream", "stderr")
+    unclear = [heimnetz("logs"), heimnetz("logs", "r1", "--plugin", "p")]
+
+    assert said.out.splitlines() == [
+        "2026-12-01T12:00:00Z r1 stderr none",
+        "2026-12-01T12:00:00Z r2 stderr no\\x1b[2J",
+    ]
+    assert dict(platform.requests[0].url.params) == {
+        "contains": "no",
+        "stream": "stderr",
+        "limit": "200",
+    }
+    assert {one.code for one in unclear} == {2}
+
+
 def test_the_address_of_the_documentation_is_printed(platform: Any, heimnetz: Heimnetz) -> None:
     assert heimnetz("docs", "p@1.0.0").out == "http://heimnetz.test/docs/p/1.0.0/\n"
 

@@ -21,6 +21,7 @@ from heimnetz_common.service import Service
 from heimnetz_common.web import create_app, keep_renewed
 from heimnetz_sandbox import metrics, projecting, runtimes
 from heimnetz_sandbox.api import drafts as drafts_api
+from heimnetz_sandbox.api import logs as logs_api
 from heimnetz_sandbox.api import runs as runs_api
 from heimnetz_sandbox.api import services as services_api
 from heimnetz_sandbox.api import trials as trials_api
@@ -141,6 +142,7 @@ class Sandbox:
             service,
             [
                 runs_api.routes(self._database, self._queue, self._watch, cancelling),
+                logs_api.routes(self._database),
                 trials_api.routes(self._database, lambda: self._trials),
                 drafts_api.routes(lambda: self._drafts),
                 services_api.routes(self._database, cancelling, self._find_service),

@@ -145,6 +145,43 @@ def test_runs_are_listed_newest_first_in_pages(stand: Stand) -> None:
     assert stand.call("GET", "/v1/runs?plugin=listed&outcome=error").json()["items"] == []
 
 
+def test_lines_of_all_runs_of_a_plugin_are_searched(stand: Stand) -> None:
+    code = """
+import sys
+def run(input, context):
+    for line in input["lines"]:
+        print(line)
+    print("100% wrong", file=sys.stderr)
+"""
+    for name in ("searched", "another"):
+        stand.install(name, code)
+    first = stand.run("searched", {"lines": ["Cannot read a_b", "cannot read aXb"]})["id"]
+    stand.run("another", {"lines": ["cannot read anything"]})
+    second = stand.run("searched", {"lines": ["CANNOT READ a_b again"]})["id"]
+
+    def find(**query: Any) -> tuple[list[tuple[str, str]], str | None]:
+        page = stand.call("GET", "/v1/plugins/searched/logs", "viewer", params=query).json()
+        return [(one["run_id"], one["text"]) for one in page["items"]], page["next_cursor"]
+
+    assert find(contains="read a_b") == (
+        [(second, "CANNOT READ a_b again"), (first, "Cannot read a_b")],
+        None,
+    )
+    newest, cursor = find(contains="cannot", limit=2)
+    rest, end = find(contains="cannot", limit=2, cursor=cursor)
+    assert [text for _, text in newest + rest] == [
+        "CANNOT READ a_b again",
+        "cannot read aXb",
+        "Cannot read a_b",
+    ]
+    assert end is None
+    assert len(find(contains="0% w", stream="stderr")[0]) == 2
+    assert find(contains="0% w", stream="stdout")[0] == []
+    for query in ({"contains": "\0"}, {"contains": "x" * 201}, {"cursor": "x.1"}, {"stream": "x"}):
+        answer = stand.call("GET", "/v1/plugins/searched/logs", params=query)
+        assert answer.status_code == 422
+
+
 def test_a_log_is_followed_until_the_end(stand: Stand) -> None:
     stand.install(
         "teller",

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,7 +28,7 @@ from heimnetz_cli.session import open_client
 
 if TYPE_CHECKING:
     from heimnetz_sdk.client import Client
-    from heimnetz_sdk.models import Run, Trial
+    from heimnetz_sdk.models import Line, Run, Trial
 
 FIRST_WAIT_SECONDS = 2
 WAIT_SECONDS = 5  # short enough to show that the state changed
@@ -177,14 +177,32 @@ def files(
 
 
 def logs(
-    run_id: Annotated[str, typer.Argument(metavar="RUN")],
+    run_id: Annotated[str | None, typer.Argument(metavar="[RUN]")] = None,
     is_followed: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on until the run ends.")
     ] = False,
+    plugin: Annotated[
+        str | None, typer.Option(help="Instead of a run: the latest lines of all its runs.")
+    ] = None,
+    search: Annotated[
+        str | None, typer.Option(help="With --plugin: lines with this text only.")
+    ] = None,
+    stream: Annotated[
+        str | None,
+        typer.Option(help="With --plugin: stdout, stderr, log (the plugin's own) or sandbox."),
+    ] = None,
+    limit: Limit = 200,
     as_json: Json = False,
 ) -> None:
-    """Print the log of a run."""
+    """Print the log of a run, or search those of a plugin."""
+    if (run_id is None) == (plugin is None):
+        raise Failure("name a run, or a plugin with --plugin")
     with open_client() as client:
+        if plugin is not None:
+            page = client.sandbox.find_lines(plugin, contains=search, stream=stream, limit=limit)
+            _show_lines(page.items, as_json=as_json)
+            return
+        assert run_id is not None
         if is_followed:
             for line in client.sandbox.follow_logs(run_id):
                 show_json({"line": line}) if as_json else show(line)
@@ -195,6 +213,15 @@ def logs(
         show_json({"run_id": run_id, "lines": text.splitlines()})
     elif text:
         show(text.rstrip("\n"))
+
+
+def _show_lines(newest_first: "Sequence[Line]", *, as_json: bool) -> None:
+    lines = newest_first[::-1]
+    if as_json:
+        show_json([line.document for line in lines])
+        return
+    for line in lines:
+        show(f"{line.at} {line.run_id} {line.stream} {line.text}")
 
 
 def runs(
@@ -316,6 +343,10 @@ def add_to(app: typer.Typer) -> None:
         )
     )(run)
     app.command(epilog=example("heimnetz files 0193… --out charts"))(files)
-    app.command(epilog=example("heimnetz logs -f 0193…"))(logs)
+    app.command(
+        epilog=example(
+            "heimnetz logs -f 0193…", "heimnetz logs --plugin energy-report --search 'cannot read'"
+        )
+    )(logs)
     app.command(epilog=example("heimnetz runs energy-report --outcome error"))(runs)
     app.command(epilog=example("heimnetz cancel 0193…"))(cancel)

@@ -229,6 +229,17 @@ class Behaviour(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Line(Model):
+    """Of a run's log; `number` counts from 0."""
+
+    run_id: str
+    number: int
+    at: str
+    stream: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Grant(Model):
     plugin: str
     version: str = ""

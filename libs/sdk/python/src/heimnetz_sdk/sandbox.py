@@ -8,7 +8,17 @@ from typing import Any
 from urllib.parse import quote
 
 from heimnetz_sdk._transport import Stream, Transport
-from heimnetz_sdk.models import Behaviour, Draft, Page, Run, Services, Trial, decode, decode_page
+from heimnetz_sdk.models import (
+    Behaviour,
+    Draft,
+    Line,
+    Page,
+    Run,
+    Services,
+    Trial,
+    decode,
+    decode_page,
+)
 
 BASE = "/api/sandbox/v1"
 TRIAL_SECONDS = 300.0
@@ -138,6 +148,20 @@ class Sandbox:
         return self._transport.request(
             "GET", f"{BASE}/runs/{quote(run_id, safe='')}/logs", headers={"Accept": "text/plain"}
         ).text
+
+    def find_lines(
+        self,
+        plugin: str,
+        *,
+        contains: str | None = None,
+        stream: str | None = None,
+        limit: int = 200,
+        cursor: str | None = None,
+    ) -> Page[Line]:
+        """Lines that all runs of a plugin wrote, newest first; upper and lower case are one."""
+        path = f"{BASE}/plugins/{quote(plugin, safe='')}/logs"
+        query = {"contains": contains, "stream": stream, "limit": limit, "cursor": cursor}
+        return decode_page(Line, self._transport.request("GET", path, query=query).json())
 
     def follow_logs(self, run_id: str) -> Iterator[str]:
         """The run's log, line by line, until it ends."""

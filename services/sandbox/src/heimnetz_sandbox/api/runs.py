@@ -1,14 +1,10 @@
 """Runs over HTTP."""
 
-import asyncio
-import json
-from collections.abc import AsyncIterator
 from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi import Request as HttpRequest
-from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from heimnetz_common.auth import EVERYONE, Rule, require
 from heimnetz_common.database import Database
@@ -19,14 +15,12 @@ from heimnetz_sandbox.api import requests
 from heimnetz_sandbox.api.schemas import PLUGIN_PATTERN, Behaviour, RunPage, RunRequest, RunView
 from heimnetz_sandbox.asking import Queue
 from heimnetz_sandbox.errors import RunFinished
-from heimnetz_sandbox.model import LogLine, Outcome, Request, State, Trigger
+from heimnetz_sandbox.model import Outcome, Request, State, Trigger
 from heimnetz_sandbox.projecting import Cancelling
 from heimnetz_sandbox.store import observed, outputs, runs
 from heimnetz_sandbox.watching import Look, Watch
 
 MAY_RUN: Rule = require("operator")
-FOLLOW_SECONDS = 0.3
-_LINES_AT_ONCE = 1000
 
 PluginInPath = Annotated[str, Path(pattern=PLUGIN_PATTERN)]
 RunInPath = Annotated[str, Path(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f-]{17}$")]
@@ -139,48 +133,4 @@ def routes(database: Database, queue: Queue, watch: Watch, cancelling: Cancellin
             },
         )
 
-    @api.get("/v1/runs/{run_id}/logs", dependencies=[Depends(EVERYONE)])
-    async def get_logs(run_id: RunInPath, request: HttpRequest) -> Response:
-        async with database.connection() as connection:
-            await runs.get(connection, run_id)
-        if "text/event-stream" in request.headers.get("accept", ""):
-            return EventSourceResponse(_follow(database, run_id), ping=15)
-        lines = [_shown(line) async for _, line in _lines(database, run_id, -1)]
-        return Response(
-            "".join(f"{line}\n" for line in lines),
-            media_type="text/plain; charset=utf-8",
-            headers={"x-content-type-options": "nosniff"},
-        )
-
     return api
-
-
-def _shown(line: LogLine) -> str:
-    return f"{line.at.isoformat(timespec='milliseconds')} {line.stream} {line.text}"
-
-
-async def _lines(database: Database, run_id: str, after: int) -> AsyncIterator[tuple[int, LogLine]]:
-    while True:
-        async with database.connection() as connection:
-            found = await outputs.list_lines(connection, run_id, after, _LINES_AT_ONCE)
-        for number, line in found:
-            after = number
-            yield number, line
-        if len(found) < _LINES_AT_ONCE:
-            return
-
-
-async def _follow(database: Database, run_id: str) -> AsyncIterator[ServerSentEvent]:
-    """Each line as it comes, then one event `end` with the outcome."""
-    after = -1
-    while True:
-        # Looked at before the lines: what is written until the run ends is then sent, too.
-        async with database.connection() as connection:
-            run = await runs.get(connection, run_id)
-        async for number, line in _lines(database, run_id, after):
-            after = number
-            yield ServerSentEvent(_shown(line), event="log", id=str(number))
-        if run.state is State.FINISHED:
-            yield ServerSentEvent(json.dumps({"outcome": str(run.outcome)}), event="end")
-            return
-        await asyncio.sleep(FOLLOW_SECONDS)

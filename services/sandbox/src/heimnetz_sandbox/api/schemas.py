@@ -82,6 +82,21 @@ class RunPage(BaseModel):
     next_cursor: str | None
 
 
+class FoundLine(BaseModel):
+    """`number` counts the lines of its run from 0."""
+
+    run_id: str
+    number: int
+    at: datetime
+    stream: str
+    text: str
+
+
+class LogPage(BaseModel):
+    items: list[FoundLine]
+    next_cursor: str | None
+
+
 class Observed(BaseModel):
     kind: str
     target: str

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -47,6 +48,43 @@ async def list_lines(
         limit,
     )
     return [(row["number"], LogLine(row["at"], row["stream"], row["text"])) for row in rows]
+
+
+async def find_lines(
+    connection: Connection,
+    plugin: str,
+    *,
+    contains: str | None,
+    stream: str | None,
+    before: tuple[str, int] | None,
+    limit: int,
+) -> list[tuple[str, int, LogLine]]:
+    """Run, number and line of all runs of a plugin, newest first; upper and lower case are one."""
+    run_id, number = before or (None, None)
+    rows = await connection.fetch(
+        """
+        SELECT run_id, number, at, stream, text
+          FROM runs
+          JOIN log_lines ON run_id = runs.id
+         WHERE plugin = $1
+           AND ($2::text IS NULL OR text ILIKE '%' || $2 || '%')
+           AND ($3::text IS NULL OR stream = $3)
+           AND ($4::text IS NULL
+                OR runs.id <= $4 AND (run_id, number) < ($4, $5::integer))
+         ORDER BY runs.id DESC, number DESC
+         LIMIT $6
+        """,
+        plugin,
+        None if contains is None else re.sub(r"([\\%_])", r"\\\1", contains),
+        stream,
+        run_id,
+        number,
+        limit,
+    )
+    return [
+        (row["run_id"], row["number"], LogLine(row["at"], row["stream"], row["text"]))
+        for row in rows
+    ]
 
 
 async def list_inputs(connection: Connection, run_id: str) -> list[InputFile]:
