@@ -35,6 +35,8 @@ SERVICES_THAT_CHANGE_SOMETHING = {
     ("POST /v1/services/{plugin}/restarts", "service monitor"),
     ("POST /v1/services/{plugin}/cache-drops", "service monitor"),
     ("PUT /v1/plugins/{plugin}/memory-limit", "service monitor"),
+    ("POST /v1/installations/{plugin}/rollback", "service monitor"),
+    ("POST /v1/plugins/{plugin}/versions/{version}/state", "service monitor"),
 }
 IN_CLEAR = "GET /v1/installations/{plugin}/configuration"
 

@@ -8,9 +8,10 @@ from heimnetz_common.errors import Forbidden
 from heimnetz_common.logs import get_logger
 from heimnetz_registry import events, policy
 from heimnetz_registry.artifacts import Artifacts
-from heimnetz_registry.errors import PluginNotFound, VersionInstalled
+from heimnetz_registry.errors import AnotherVersionInstalled, PluginNotFound, VersionInstalled
 from heimnetz_registry.metrics import TRANSITIONS as COUNTED
 from heimnetz_registry.model import (
+    MONITOR,
     TRANSITIONS,
     Actor,
     By,
@@ -36,15 +37,18 @@ class Decider:
     async def decide(
         self, plugin: str, version: str, wanted: State, reason: str, actor: Actor
     ) -> Version:
-        """A person's decision.
+        """A person's decision, or the monitor's.
 
-        Raises: VersionNotFound, NotDecidable, IllegalTransition, VersionInstalled.
+        Raises: VersionNotFound, NotDecidable, IllegalTransition, VersionInstalled, and for the
+        monitor InstallationNotFound, AnotherVersionInstalled.
         """
         check_decider(actor.role, wanted)
         async with self._database.transaction() as connection:
             current = await versions.lock_version(connection, plugin, version)
             if actor.role == "publisher" and current.publisher != actor.name:
                 raise PluginNotFound(plugin)
+            if actor.role == MONITOR:
+                await _refuse_unless_installed(connection, current)
             check_transition(current.state, wanted, By.PERSON)
             if wanted is State.DELETED:
                 await _refuse_if_installed(connection, current)
@@ -162,6 +166,12 @@ async def _refuse_if_installed(connection: Connection, version: Version) -> None
     installed = await installations.find_installation(connection, version.plugin)
     if installed is not None and installed.version == version.version:
         raise VersionInstalled(version.plugin, version.version)
+
+
+async def _refuse_unless_installed(connection: Connection, version: Version) -> None:
+    installed = await installations.get_installation(connection, version.plugin)
+    if installed.version != version.version:
+        raise AnotherVersionInstalled(version.plugin, version.version, installed.version)
 
 
 async def _change(

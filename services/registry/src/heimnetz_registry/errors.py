@@ -196,6 +196,14 @@ class InstallationChangedMeanwhile(Conflict):
         super().__init__(f"the installation of {plugin} has revision {revision} now; look again")
 
 
+class AnotherVersionInstalled(Conflict):
+    kind = "another-version-installed"
+    title = "Another version is installed by now"
+
+    def __init__(self, plugin: str, version: str, installed: str) -> None:
+        super().__init__(f"{plugin} {installed} is installed, not {version}")
+
+
 class PassphraseWrong(InvalidInput):
     kind = "passphrase-wrong"
     title = "The file cannot be opened"

@@ -76,11 +76,13 @@ TRANSITIONS: dict[State, dict[State, By]] = {
     State.DELETED: {},
 }
 
-# Which role may bring a version into a state; a publisher only its own plugins' versions.
+MONITOR = "monitor's service"
+# Which role may bring a version into a state; a publisher only its own plugins' versions, the
+# monitor only what is installed.
 DECIDERS: dict[State, tuple[str, ...]] = {
     State.APPROVED: ("owner", "auditor"),
     State.REJECTED: ("owner", "auditor"),
-    State.QUARANTINED: ("owner", "auditor"),
+    State.QUARANTINED: ("owner", "auditor", MONITOR),
     State.DEPRECATED: ("owner", "publisher"),
     State.YANKED: ("owner", "publisher"),
     State.DELETED: ("owner", "publisher"),

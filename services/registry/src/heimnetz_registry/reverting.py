@@ -6,6 +6,7 @@ from heimnetz_common.database import Connection, Database
 from heimnetz_common.errors import Conflict
 from heimnetz_manifest import Manifest
 from heimnetz_registry.errors import (
+    AnotherVersionInstalled,
     InstallationChangedMeanwhile,
     NothingToRollBack,
     NotInstallable,
@@ -35,31 +36,43 @@ class Reverter:
     async def look(self, plugin: str) -> Outlook:
         """Raises: InstallationNotFound, NothingToRollBack."""
         async with self._database.connection() as connection:
-            installed, found = await _get_both(connection, plugin)
+            installed = await installations.get_installation(connection, plugin)
+            found = await _get_kept(connection, installed)
             version = await versions.get_version(connection, plugin, found.version)
         return Outlook(installed, found, version, _refusal(version))
 
-    async def roll_back(self, plugin: str, actor: Actor, *, revision: int | None) -> Installation:
+    async def roll_back(
+        self,
+        plugin: str,
+        actor: Actor,
+        *,
+        revision: int | None = None,
+        version: str | None = None,
+        reason: str = "",
+    ) -> Installation:
         """What is left is kept in turn, so that a second rollback undoes the first.
 
-        With a revision only the installation that has it is changed, so that two people who see
-        the same one do not undo each other.
+        With a revision, or the version to be left, only the installation that has it is changed,
+        so that two who see the same one do not undo each other.
 
         Raises: InstallationNotFound, NothingToRollBack, InstallationChangedMeanwhile,
-        NotInstallable, SignatureRevoked.
+        AnotherVersionInstalled, NotInstallable, SignatureRevoked.
         """
         async with self._database.transaction() as connection:
             await versions.lock_plugin(connection, plugin)
-            before, found = await _get_both(connection, plugin)
+            before = await installations.get_installation(connection, plugin)
             if revision is not None and revision != before.revision:
                 raise InstallationChangedMeanwhile(plugin, before.revision)
-            version = await versions.lock_version(connection, plugin, found.version)
-            refused = _refusal(version)
+            if version is not None and version != before.version:
+                raise AnotherVersionInstalled(plugin, version, before.version)
+            found = await _get_kept(connection, before)
+            target = await versions.lock_version(connection, plugin, found.version)
+            refused = _refusal(target)
             if refused is not None:
                 raise refused
             placement = Placement(
-                version=version,
-                manifest=Manifest.model_validate(version.manifest),
+                version=target,
+                manifest=Manifest.model_validate(target.manifest),
                 grants=found.grants,
                 configuration=found.configuration,
                 secrets=await kept.list_kept_secrets(connection, plugin),
@@ -70,16 +83,15 @@ class Reverter:
                 actor,
                 before=before,
                 action="installation.rolled_back",
-                note=f"; from {before.version}",
+                note=f"; from {before.version}" + (f": {reason}" if reason else ""),
             )
 
 
-async def _get_both(connection: Connection, plugin: str) -> tuple[Installation, Kept]:
-    installed = await installations.get_installation(connection, plugin)
-    found = await kept.find_kept(connection, plugin)
+async def _get_kept(connection: Connection, installed: Installation) -> Kept:
+    found = await kept.find_kept(connection, installed.plugin)
     if found is None:
-        raise NothingToRollBack(plugin, installed.version)
-    return installed, found
+        raise NothingToRollBack(installed.plugin, installed.version)
+    return found
 
 
 def _refusal(version: Version) -> Conflict | None:

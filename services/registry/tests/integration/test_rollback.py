@@ -38,8 +38,9 @@ def install(client: AsyncClient, role: Any) -> Any:
 
 @pytest.fixture
 def roll_back(client: AsyncClient, role: Any) -> Any:
-    async def post(by: str = "operator", **body: Any) -> Response:
-        return await client.post(ROLLBACK, headers=role(by), **({"json": body} if body else {}))
+    async def post(by: Any = "operator", **body: Any) -> Response:
+        headers = role(by) if isinstance(by, str) else by
+        return await client.post(ROLLBACK, headers=headers, **({"json": body} if body else {}))
 
     return post
 
@@ -202,3 +203,47 @@ async def test_people_who_saw_the_same_revision_do_not_undo_each_other(
     assert sorted(answer.status_code for answer in answers) == [200, *[409] * 5]
     assert {kind(one) for one in answers if one.status_code == 409} == {"installation-changed"}
     assert (await client.get(INSTALLATION, headers=role("viewer"))).json()["version"] == "1.0.0"
+
+
+@pytest.mark.usefixtures("updated")
+async def test_the_monitor_goes_back_from_the_version_that_it_names_and_no_other(
+    client: AsyncClient, role: Any, sibling: Any, roll_back: Any
+) -> None:
+    monitor = sibling("monitor")
+
+    done = await roll_back(by=monitor, version="1.1.0", reason="it leaks memory")
+    late = await roll_back(by=monitor, version="1.1.0", reason="it leaks memory")
+    others = [await roll_back(by=sibling(name)) for name in ("sandbox", "auditor", "docs-gen")]
+
+    entry = (await client.get("/v1/trail", headers=role("owner"))).json()["items"][0]
+    assert (done.status_code, done.json()["version"]) == (200, "1.0.0")
+    assert (late.status_code, kind(late)) == (409, "another-version-installed")
+    assert (entry["actor"], entry["action"]) == ("service:monitor", "installation.rolled_back")
+    assert entry["reason"] == f"granted: {NETWORK}; from 1.1.0: it leaks memory"
+    assert {other.status_code for other in others} == {403}
+
+
+@pytest.mark.usefixtures("updated")
+async def test_the_monitor_quarantines_what_is_installed_and_decides_nothing_else(
+    client: AsyncClient, role: Any, sibling: Any
+) -> None:
+    async def decide_as_monitor(version: str, state: str) -> Response:
+        return await client.post(
+            f"/v1/plugins/energy-report/versions/{version}/state",
+            json={"state": state, "reason": "it searches the network"},
+            headers=sibling("monitor"),
+        )
+
+    states = ("approved", "rejected", "deprecated", "yanked", "needs_review", "deleted")
+    refused = [await decide_as_monitor("1.1.0", state) for state in states]
+    another = await decide_as_monitor("1.0.0", "quarantined")
+    done = await decide_as_monitor("1.1.0", "quarantined")
+    entry = (await client.get("/v1/trail", headers=role("owner"))).json()["items"][0]
+    await client.delete(INSTALLATION, headers=role("operator"))
+    absent = await decide_as_monitor("1.0.0", "quarantined")
+
+    assert {(one.status_code, kind(one)) for one in refused} == {(403, "decision-not-yours")}
+    assert (another.status_code, kind(another)) == (409, "another-version-installed")
+    assert (done.status_code, done.json()["state"]) == (200, "quarantined")
+    assert (entry["actor"], entry["action"]) == ("service:monitor", "version.quarantined")
+    assert (absent.status_code, kind(absent)) == (404, "installation-not-found")

@@ -64,7 +64,9 @@ class Rooms:
 
 
 def actor_of(principal: Principal) -> Actor:
-    return Actor(principal.subject, principal.name, principal.role)
+    service = principal.service
+    role = principal.role if service is None else f"{service}'s service"
+    return Actor(principal.subject, principal.name, role)
 
 
 def address_of(request: Request) -> str:

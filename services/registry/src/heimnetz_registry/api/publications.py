@@ -18,7 +18,7 @@ from heimnetz_registry.model import State
 from heimnetz_registry.verifying import read_offer
 
 PUBLISHERS: Rule = require("publisher")
-DECIDERS: Rule = require("auditor", "publisher")
+DECIDERS: Rule = require("auditor", "publisher", services=("monitor",))
 
 _ACCEPTED_TYPES = frozenset({PACKAGE_TYPE, "application/x-gzip", "application/x-tar+gzip"})
 

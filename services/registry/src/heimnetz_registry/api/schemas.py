@@ -291,6 +291,12 @@ class RollbackBody(StrictBody):
     revision: Annotated[int, Field(ge=1, lt=2**63)] | None = Field(
         default=None, description="Only if the installation still has this revision"
     )
+    version: (
+        Annotated[str, StringConstraints(min_length=1, max_length=VERSION_CHARACTERS)] | None
+    ) = Field(default=None, description="Only if this version is still installed: it is left")
+    reason: Annotated[str, StringConstraints(max_length=1000), AfterValidator(_sayable)] = Field(
+        default="", description="For the trail"
+    )
 
 
 class OutlookShown(BaseModel):

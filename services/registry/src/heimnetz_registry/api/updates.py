@@ -8,6 +8,7 @@ from heimnetz_common.auth import Rule, require
 from heimnetz_common.routing import router
 from heimnetz_common.tokens import Principal
 from heimnetz_registry.api.dependencies import Plugin, Rooms, actor_of, answer
+from heimnetz_registry.api.installations import version_of
 from heimnetz_registry.api.schemas import (
     InstallationShown,
     OutlookShown,
@@ -17,6 +18,7 @@ from heimnetz_registry.api.schemas import (
 
 READERS: Rule = require("operator", "auditor", "viewer")
 INSTALLERS: Rule = require("operator")
+REVERTERS: Rule = require("operator", services=("monitor",))
 
 
 def routes(rooms: Rooms) -> APIRouter:
@@ -51,11 +53,16 @@ def routes(rooms: Rooms) -> APIRouter:
         request: Request,
         plugin: Plugin,
         body: RollbackBody | None = None,
-        principal: Principal = Depends(INSTALLERS),
+        principal: Principal = Depends(REVERTERS),
     ) -> Response:
         """Bring back the version, grants and configuration from before the last update."""
+        wish = body or RollbackBody()
         installation = await rooms.reverter.roll_back(
-            plugin, actor_of(principal), revision=None if body is None else body.revision
+            plugin,
+            actor_of(principal),
+            revision=wish.revision,
+            version=None if wish.version is None else version_of(wish.version),
+            reason=wish.reason,
         )
         return answer(request, asdict(installation))
 
