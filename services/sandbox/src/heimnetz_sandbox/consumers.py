@@ -19,6 +19,7 @@ class InstallationChanged(EventData):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     triggers: dict[str, Any] = Field(default_factory=dict)
     grants: list[Annotated[str, Field(max_length=400)]] = Field(default_factory=list)
+    is_rollback: bool = False
 
 
 class InstallationRemoved(EventData):
@@ -76,6 +77,7 @@ def subscriptions(wake_preparer: Callable[[], None]) -> tuple[Subscription, ...]
                 triggers=data.triggers,
                 grants=data.grants,
                 at=event.time,
+                is_rollback=data.is_rollback,
             )
             wake_preparer()
 

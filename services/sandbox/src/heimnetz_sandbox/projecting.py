@@ -11,9 +11,12 @@ from heimnetz_common.errors import HeimnetzError
 from heimnetz_common.logs import get_logger
 from heimnetz_sandbox import ending
 from heimnetz_sandbox.model import Outcome, State
-from heimnetz_sandbox.store import installations, runs
+from heimnetz_sandbox.store import installations, runs, storage
 
 log = get_logger(__name__)
+
+# A copy of more might outlast the time that a statement has (10 s) on a slow disk.
+KEPT_BYTES = 32 * 1024 * 1024
 
 Stop = Callable[[str, Outcome], None]
 
@@ -27,8 +30,14 @@ async def change(
     triggers: dict[str, Any],
     at: datetime,
     grants: Sequence[str] = (),
+    is_rollback: bool = False,
 ) -> None:
-    await installations.announce(
+    """What the plugin keeps is copied as the version before leaves it; a rollback brings it back.
+
+    One transaction, so that no crash leaves the one without the other.
+    """
+    before = await installations.find_place(connection, plugin)
+    is_news = await installations.announce(
         connection,
         plugin=plugin,
         version=version,
@@ -37,10 +46,37 @@ async def change(
         grants=grants,
         at=at,
     )
+    if is_news and before is not None and before.version != version:
+        await _keep_storage(connection, plugin, version, before, is_rollback=is_rollback)
+
+
+async def _keep_storage(
+    connection: Connection,
+    plugin: str,
+    version: str,
+    before: installations.Place,
+    *,
+    is_rollback: bool,
+) -> None:
+    await storage.lock(connection, plugin)
+    is_there = is_rollback and before.kept_version == version
+    await storage.forget_kept(connection, plugin, but=version if is_there else None)
+    used = await storage.measure(connection, plugin, without="")
+    kept_version = before.version if used.byte_count <= KEPT_BYTES else None
+    if kept_version is not None:
+        await storage.keep(connection, plugin, kept_version)
+    else:
+        log.warning("storage_not_kept", plugin=plugin, size_bytes=used.byte_count)
+    if is_there:
+        await storage.bring_back(connection, plugin, version)
+        await storage.forget_kept(connection, plugin, but=kept_version)
+    await installations.set_kept_version(connection, plugin, kept_version)
 
 
 async def remove(connection: Connection, plugin: str, at: datetime) -> None:
     if await installations.remove(connection, plugin, at):
+        await storage.forget_kept(connection, plugin)
+        await installations.set_kept_version(connection, plugin, None)
         await _stop_runs(connection, plugin, None, "the plugin was removed")
 
 

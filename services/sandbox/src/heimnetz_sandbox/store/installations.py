@@ -58,6 +58,35 @@ async def announce(
     return row is not None
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Of which version a plugin is, and of which one its storage was kept."""
+
+    version: str
+    kept_version: str | None
+
+
+async def find_place(connection: Connection, plugin: str) -> Place | None:
+    """Nobody else changes it until the transaction ends. None while it is not installed."""
+    row = await connection.fetchrow(
+        """
+        SELECT version, kept_version
+          FROM installations
+         WHERE plugin = $1
+           AND is_installed
+           FOR UPDATE
+        """,
+        plugin,
+    )
+    return None if row is None else Place(row["version"], row["kept_version"])
+
+
+async def set_kept_version(connection: Connection, plugin: str, version: str | None) -> None:
+    await connection.execute(
+        "UPDATE installations SET kept_version = $2 WHERE plugin = $1", plugin, version
+    )
+
+
 async def remove(connection: Connection, plugin: str, at: datetime) -> bool:
     """Whether that is news. Leaves the row: its number, and the user, is this plugin's for ever."""
     status = await connection.execute(

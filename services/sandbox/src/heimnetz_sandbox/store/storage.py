@@ -70,3 +70,46 @@ async def list_keys(connection: Connection, plugin: str, prefix: str) -> list[st
         prefix,
     )
     return [row["key"] for row in rows]
+
+
+async def keep(connection: Connection, plugin: str, version: str) -> None:
+    """A copy of all there is, as that version leaves it."""
+    await connection.execute(
+        """
+        INSERT INTO kept_storage (plugin, version, key, value, changed_at)
+        SELECT plugin, $2, key, value, changed_at
+          FROM storage
+         WHERE plugin = $1
+        """,
+        plugin,
+        version,
+    )
+
+
+async def bring_back(connection: Connection, plugin: str, version: str) -> None:
+    """What that version left, in place of what there is."""
+    await connection.execute("DELETE FROM storage WHERE plugin = $1", plugin)
+    await connection.execute(
+        """
+        INSERT INTO storage (plugin, key, value, changed_at)
+        SELECT plugin, key, value, changed_at
+          FROM kept_storage
+         WHERE plugin = $1
+           AND version = $2
+        """,
+        plugin,
+        version,
+    )
+
+
+async def forget_kept(connection: Connection, plugin: str, *, but: str | None = None) -> None:
+    """The copies of all versions, or of all but one."""
+    await connection.execute(
+        """
+        DELETE FROM kept_storage
+         WHERE plugin = $1
+           AND version IS DISTINCT FROM $2
+        """,
+        plugin,
+        but,
+    )
