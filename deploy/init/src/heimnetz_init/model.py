@@ -70,6 +70,8 @@ PARTIES = (
             "remediation.applied.v1",
             "version.approved.v1",
             "key.revoked.v1",
+            # An update on trial is judged by its runs.
+            "run.finished.v1",
         ),
     ),
     Party(

@@ -98,5 +98,26 @@ def test_a_choice_of_who_updates_changes_no_version(platform: Any, heimnetz: Hei
 def test_a_choice_of_who_updates_goes_alone(platform: Any, heimnetz: Heimnetz) -> None:
     for arguments in (["p@1.0.0"], ["p", "--yes"], ["p", "--dry-run"]):
         assert heimnetz("update", *arguments, "--policy", "safe").code == 2
-    assert heimnetz("update", "p", "--policy", "always").code == 2
+    assert heimnetz("update", "p", "--policy", "never").code == 2
     assert platform.requests == []
+
+
+def test_an_installation_tells_of_its_trial_and_of_what_was_left(
+    platform: Any, heimnetz: Heimnetz
+) -> None:
+    found = {
+        "plugin": "p",
+        "version": "1.1.0",
+        "update_policy": "safe",
+        "canary_until": "2026-02-02T03:04:05+00:00",
+        "canary_failures": 2,
+        "went_back_from": "1.0.5",
+    }
+    platform.on(f"GET {REGISTRY}/installations/p", found)
+    platform.on(f"GET {REGISTRY}/installations", {"items": [found], "next_cursor": None})
+
+    one, every = heimnetz("installed", "p"), heimnetz("installed")
+
+    assert "2 failed runs in a row" in one.out
+    assert "from 1.0.5, which is not taken by itself again" in one.out
+    assert "1.1.0 (on trial)" in every.out

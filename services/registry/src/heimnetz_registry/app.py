@@ -65,8 +65,13 @@ def create(settings: RegistrySettings, reached: Callable[[str], None] | None = N
     )
     sealer = _sealer(settings)
     installer = Installer(database, sealer)
-    updater = Updater(database, installer)
-    service.subscribe(*subscriptions(updater.take))
+    updater = Updater(
+        database,
+        installer,
+        canary_hours=settings.canary_hours,
+        canary_failures=settings.canary_failures,
+    )
+    service.subscribe(*subscriptions(updater))
     chain = Chain(database, settings.artifacts_dir, _private_key(settings, "trail.key"))
     enroller = Enroller(database)
     fetcher = Fetcher()

@@ -1,8 +1,5 @@
 """What the registry does when something is announced, by others or by itself."""
 
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias
-
 from heimnetz_common.consuming import Effect, Subscription
 from heimnetz_common.database import Connection
 from heimnetz_common.events import Event
@@ -12,12 +9,12 @@ from heimnetz_registry.events import (
     BehaviourObserved,
     RemediationApplied,
     RevocationHeard,
+    RunFinished,
     VersionAudited,
 )
 from heimnetz_registry.metrics import TRANSITIONS
 from heimnetz_registry.store import trail
-
-Take: TypeAlias = Callable[[Connection, str, str], Awaitable[None]]
+from heimnetz_registry.updating import Updater
 
 
 async def on_version_audited(event: Event[VersionAudited]) -> Effect:
@@ -65,12 +62,18 @@ async def on_remediation_applied(event: Event[RemediationApplied]) -> Effect:
     )
 
 
-def subscriptions(take: Take) -> tuple[Subscription, ...]:
-    """`take` puts an approved version to use where that was wished for."""
-
+def subscriptions(updater: Updater) -> tuple[Subscription, ...]:
     async def on_version_approved(event: Event[ApprovalHeard]) -> Effect:
         heard = event.data
-        return lambda connection: take(connection, heard.plugin, heard.version)
+        return lambda connection: updater.take(connection, heard.plugin, heard.version)
+
+    async def on_run_finished(event: Event[RunFinished]) -> Effect | None:
+        run = event.data
+        if not await updater.is_on_trial(run.plugin, run.version):
+            return None
+        return lambda connection: updater.judge(
+            connection, run.plugin, run.version, outcome=run.outcome
+        )
 
     return (
         Subscription(VersionAudited, on_version_audited),
@@ -78,4 +81,5 @@ def subscriptions(take: Take) -> tuple[Subscription, ...]:
         Subscription(BehaviourObserved, on_behaviour_observed),
         Subscription(RemediationApplied, on_remediation_applied),
         Subscription(ApprovalHeard, on_version_approved),
+        Subscription(RunFinished, on_run_finished),
     )

@@ -107,7 +107,8 @@ class ServiceLevel(BaseModel):
 class InstallationChanged(EventData):
     """A version was put to use, or its grants, triggers or configuration changed.
 
-    A higher revision is newer, whatever the order of arrival.
+    A higher revision is newer, whatever the order of arrival. A rollback brings back what the
+    version before left.
     """
 
     name: ClassVar[str] = "installation.changed.v1"
@@ -120,6 +121,7 @@ class InstallationChanged(EventData):
     limits: Limits
     revision: int
     service_level: ServiceLevel | None = None
+    is_rollback: bool = False
 
 
 class InstallationRemoved(EventData):
@@ -207,6 +209,16 @@ class RevocationHeard(EventData):
 
     key_id: str
     reason: str
+
+
+class RunFinished(EventData):
+    """What the registry reads of the sandbox's announcement: is an update on trial good?"""
+
+    name: ClassVar[str] = "run.finished.v1"
+
+    plugin: str
+    version: str
+    outcome: str
 
 
 class BehaviourObserved(EventData):

@@ -40,6 +40,11 @@ CATALOGUES_READ = Counter(
     "Readings of catalogues by outcome: changed, unchanged, refused.",
     ["outcome"],
 )
+ROLLBACKS = Counter(
+    "heimnetz_registry_rollbacks_total",
+    "Installations that went back to the version before, by whom: person, monitor, registry.",
+    ["by"],
+)
 LOGINS = Counter(
     "heimnetz_registry_logins_total", "Log-ins by outcome: ok, refused, limited.", ["outcome"]
 )

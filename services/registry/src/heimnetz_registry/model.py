@@ -208,18 +208,24 @@ class Submission:
 class UpdatePolicy(StrEnum):
     MANUAL = "manual"
     SAFE = "safe"
+    ALWAYS = "always"
 
 
 UPDATE_POLICIES: dict[UpdatePolicy, str] = {
     UpdatePolicy.MANUAL: "A person puts a newer version to use.",
     UpdatePolicy.SAFE: "A newer version is put to use when it is approved, if it asks for nothing "
     "more and its grade is not worse; any other waits for a person, and the trail says why.",
+    UpdatePolicy.ALWAYS: "As `safe`, and a worse grade, higher limits and new schedules or events "
+    "that start it do not wait. What asks for a permission that the one before did not, does.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """A version put to use; `configuration` shows secrets as `***`."""
+    """A version put to use; `configuration` shows secrets as `***`.
+
+    Until `canary_until` a version that the registry took by itself is on trial.
+    """
 
     plugin: str
     version: str
@@ -232,6 +238,9 @@ class Installation:
     installed_by: str
     revision: int
     update_policy: UpdatePolicy
+    canary_until: datetime | None = None
+    canary_failures: int = 0
+    went_back_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,8 @@ async def place(
     actor: Actor,
     *,
     before: Installation | None,
-    action: str | None = None,
     note: str = "",
+    is_rollback: bool = False,
 ) -> Installation:
     """Whoever calls holds the plugin's lock, and has found `before` under it."""
     version = placement.version
@@ -51,19 +51,22 @@ async def place(
     )
     await installations.replace_secrets(connection, version.plugin, placement.secrets)
     changed = "installation.created" if before is None else "installation.changed"
+    action = "installation.rolled_back" if is_rollback else changed
     await trail.add_entry(
         connection,
         actor=actor.subject,
-        action=action or changed,
+        action=action,
         plugin=installation.plugin,
         version=installation.version,
         reason="granted: " + (", ".join(installation.grants) or "nothing") + note,
     )
-    await announce(connection, installation, placement.manifest)
+    await _announce(connection, installation, placement.manifest, is_rollback=is_rollback)
     return installation
 
 
-async def announce(connection: Connection, installation: Installation, manifest: Manifest) -> None:
+async def _announce(
+    connection: Connection, installation: Installation, manifest: Manifest, *, is_rollback: bool
+) -> None:
     await outbox.append(
         connection,
         events.InstallationChanged(
@@ -75,6 +78,7 @@ async def announce(connection: Connection, installation: Installation, manifest:
             limits=events.Limits.model_validate(installation.limits),
             revision=installation.revision,
             service_level=_level(manifest),
+            is_rollback=is_rollback,
         ),
         service=events.SERVICE,
         subject=installation.plugin,

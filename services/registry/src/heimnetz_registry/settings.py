@@ -26,6 +26,18 @@ class RegistrySettings(ServiceSettings):
     guesses_per_minute: int = Field(
         default=10, ge=1, le=10_000, description="wrong tokens and passwords per address and minute"
     )
+    canary_hours: int = Field(
+        default=24,
+        ge=1,
+        le=720,
+        description="hours for which an update that was taken by itself is on trial",
+    )
+    canary_failures: int = Field(
+        default=3,
+        ge=1,
+        le=100,
+        description="runs in a row that fail before an update on trial is rolled back",
+    )
     unsigned: Literal["allow", "review", "refuse"] = Field(
         default="allow",
         description="what packages without a signature get: `allow`, `review` by a person "

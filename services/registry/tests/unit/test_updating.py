@@ -123,6 +123,25 @@ def test_a_version_that_is_more_waits_and_says_for_what(candidate: Version, reas
     assert reasons_to_wait(BEFORE, candidate, {"key": "***"}) == [reason]
 
 
+@pytest.mark.parametrize(
+    ("candidate", "waits"),
+    [
+        (newer(grade="F"), False),
+        (newer(grade=None), False),
+        (newer(limits={"memory": "1 GiB"}), False),
+        (newer(triggers={"cron": [{"schedule": "* * * * *"}]}), False),
+        (newer("1.1.0-rc.1"), True),
+        (newer(fresh="process"), True),
+        (newer(permissions={"storage": {**STORAGE, "size": "2 MiB"}}), True),
+        (newer(permissions={"network": [{**HOST, "to": "evil.example.org:443"}]}), True),
+    ],
+)
+def test_with_always_permissions_isolation_and_pre_releases_wait_and_the_rest_does_not(
+    candidate: Version, waits: bool
+) -> None:
+    assert bool(reasons_to_wait(BEFORE, candidate, {}, UpdatePolicy.ALWAYS)) == waits
+
+
 def test_everything_that_a_version_waits_for_is_said() -> None:
     candidate = newer(grade="D", fresh="process")
 
@@ -161,8 +180,8 @@ def test_a_rollback_takes_a_revision_and_nothing_else(body: dict[str, Any]) -> N
         RollbackBody.model_validate(body)
 
 
-@pytest.mark.parametrize("body", [{}, {"update_policy": "always"}, {"update_policy": None}])
-def test_a_policy_is_manual_or_safe(body: dict[str, Any]) -> None:
+@pytest.mark.parametrize("body", [{}, {"update_policy": "never"}, {"update_policy": None}])
+def test_a_policy_is_one_that_is_known(body: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         UpdatePolicyBody.model_validate(body)
 

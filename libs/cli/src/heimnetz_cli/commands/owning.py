@@ -21,7 +21,7 @@ from heimnetz_cli.output import note, show, show_facts, show_json, show_table, v
 from heimnetz_cli.session import open_client
 
 if TYPE_CHECKING:
-    from heimnetz_sdk.models import Page, Version
+    from heimnetz_sdk.models import Installation, Page, Version
 
 # What was published a moment ago is waited for.
 AUDIT_SECONDS = 120.0
@@ -183,7 +183,12 @@ def installed(
             show_table(
                 ["plugin", "version", "installed", "by"],
                 [
-                    [item.plugin, item.version, when(item.installed_at), item.installed_by]
+                    [
+                        item.plugin,
+                        item.version + (" (on trial)" if item.canary_until else ""),
+                        when(item.installed_at),
+                        item.installed_by,
+                    ]
                     for item in page.items
                 ],
             )
@@ -198,6 +203,7 @@ def installed(
             "installed": f"{when(found.installed_at)} by {found.installed_by}",
             "sha256": found.sha256,
             "updates": found.update_policy,
+            **_trial(found),
         }
     )
     show("\ngranted:")
@@ -205,6 +211,17 @@ def installed(
         show(f"  {grant}")
     show("\nconfiguration:")
     show_json(dict(found.configuration))
+
+
+def _trial(found: "Installation") -> dict[str, str]:
+    """Of an update that was taken by itself, and what was left for good."""
+    facts = {}
+    if found.canary_until is not None:
+        failed = f", {found.canary_failures} failed runs in a row" if found.canary_failures else ""
+        facts["on trial"] = f"until {when(found.canary_until)}{failed}"
+    if found.went_back_from:
+        facts["went back"] = f"from {found.went_back_from}, which is not taken by itself again"
+    return facts
 
 
 class _Trail(TyperGroup):

@@ -28,11 +28,13 @@ OUTCOMES = {
 class UpdatePolicy(StrEnum):
     MANUAL = "manual"
     SAFE = "safe"
+    ALWAYS = "always"
 
 
 POLICIES = {
     UpdatePolicy.MANUAL: "newer versions wait for you",
     UpdatePolicy.SAFE: "newer versions that ask for nothing more are put to use by themselves",
+    UpdatePolicy.ALWAYS: "newer versions that ask for no more rights are put to use by themselves",
 }
 
 
@@ -56,7 +58,7 @@ def update(
     is_dry: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
     policy: Annotated[
         UpdatePolicy | None,
-        typer.Option(help="From now on, and nothing else now: manual, or safe (by itself)."),
+        typer.Option(help="From now on, and nothing else now: manual, or by itself: safe, always."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -67,7 +69,9 @@ def update(
 
     With --policy safe a version that is approved from now on is put to use by itself, if it asks
     for nothing more and its grade is not worse; any other waits, and `heimnetz trail PLUGIN` says
-    why.
+    why. With --policy always a worse grade, higher limits and new triggers do not wait; more
+    permissions do. What was put to use by itself is on trial first, and failing runs bring the
+    version before back.
     """
     from heimnetz_manifest import Version as SemVer
 
@@ -133,7 +137,7 @@ def _choose(plugin: str, policy: UpdatePolicy, *, as_json: bool) -> None:
         show_json(done.document)
         return
     show(f"{done.plugin} {done.version}: {POLICIES[policy]}")
-    if policy is UpdatePolicy.SAFE:
+    if policy is not UpdatePolicy.MANUAL:
         note(f"what is approved already is put to use by: heimnetz update {done.plugin}")
 
 
@@ -142,9 +146,9 @@ def rollback(
     is_dry: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Bring back the version, grants and configuration from before the last update.
+    """Bring back the version, grants, configuration and storage from before the last update.
 
-    A second rollback undoes the first. A plugin's own storage is not touched.
+    A second rollback undoes the first.
     """
     with open_client() as client:
         found = client.registry.get_rollback(plugin)

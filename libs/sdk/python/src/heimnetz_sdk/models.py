@@ -136,6 +136,9 @@ class Installation(Model):
     installed_at: datetime | None = None
     installed_by: str = ""
     update_policy: str = ""
+    canary_until: datetime | None = None
+    canary_failures: int = 0
+    went_back_from: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -183,7 +183,7 @@ class Registry:
         self._transport.request("DELETE", f"{BASE}/installations/{quote(plugin, safe='')}")
 
     def set_update_policy(self, plugin: str, policy: str) -> Installation:
-        """`manual`, or `safe`: who puts newer versions to use."""
+        """`manual`, or by itself `safe` or `always`: who puts newer versions to use."""
         answer = self._transport.request(
             "PUT",
             f"{BASE}/installations/{quote(plugin, safe='')}/update-policy",

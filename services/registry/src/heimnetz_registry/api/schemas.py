@@ -241,6 +241,13 @@ class InstallationShown(BaseModel):
     installed_by: str
     revision: int
     update_policy: UpdatePolicy
+    canary_until: datetime | None = Field(
+        description="Until then an update that was taken by itself is on trial; None when none is"
+    )
+    canary_failures: int = Field(description="Runs on trial that failed, in a row")
+    went_back_from: str | None = Field(
+        description="Neither this version nor an older one is taken again by itself"
+    )
 
 
 class UpdatePolicyBody(StrictBody):

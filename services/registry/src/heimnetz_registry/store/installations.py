@@ -36,9 +36,11 @@ async def put_installation(
            SET version = excluded.version, sha256 = excluded.sha256, grants = excluded.grants,
                configuration = excluded.configuration, triggers = excluded.triggers,
                limits = excluded.limits, installed_by = excluded.installed_by,
-               installed_at = now(), revision = excluded.revision
+               installed_at = now(), revision = excluded.revision,
+               canary_until = NULL, canary_failures = 0
      RETURNING plugin, version, sha256, grants, configuration, triggers, limits, installed_at,
-               installed_by, revision, update_policy
+               installed_by, revision, update_policy, canary_failures, went_back_from,
+               CASE WHEN canary_until > now() THEN canary_until END AS canary_until
         """,
         plugin,
         version,
@@ -85,7 +87,8 @@ async def find_installation(connection: Connection, plugin: str) -> Installation
     row = await connection.fetchrow(
         """
         SELECT plugin, version, sha256, grants, configuration, triggers, limits, installed_at,
-               installed_by, revision, update_policy
+               installed_by, revision, update_policy, canary_failures, went_back_from,
+               CASE WHEN canary_until > now() THEN canary_until END AS canary_until
           FROM installations
          WHERE plugin = $1
         """,
@@ -109,7 +112,8 @@ async def list_installations(
     rows = await connection.fetch(
         """
         SELECT plugin, version, sha256, grants, configuration, triggers, limits, installed_at,
-               installed_by, revision, update_policy
+               installed_by, revision, update_policy, canary_failures, went_back_from,
+               CASE WHEN canary_until > now() THEN canary_until END AS canary_until
           FROM installations
          WHERE ($1::text IS NULL OR plugin > $1)
          ORDER BY plugin
@@ -144,7 +148,8 @@ async def set_update_policy(
            SET update_policy = $2, update_policy_at = now()
          WHERE plugin = $1
      RETURNING plugin, version, sha256, grants, configuration, triggers, limits, installed_at,
-               installed_by, revision, update_policy
+               installed_by, revision, update_policy, canary_failures, went_back_from,
+               CASE WHEN canary_until > now() THEN canary_until END AS canary_until
         """,
         plugin,
         policy.value,
@@ -152,6 +157,69 @@ async def set_update_policy(
     if row is None:
         raise InstallationNotFound(plugin)
     return _installation(row)
+
+
+async def begin_canary(connection: Connection, plugin: str, hours: int) -> None:
+    await connection.execute(
+        """
+        UPDATE installations
+           SET canary_until = now() + make_interval(hours => $2)
+         WHERE plugin = $1
+        """,
+        plugin,
+        hours,
+    )
+
+
+async def end_canary(connection: Connection, plugin: str) -> None:
+    await connection.execute(
+        "UPDATE installations SET canary_until = NULL WHERE plugin = $1", plugin
+    )
+
+
+async def is_on_trial(connection: Connection, plugin: str, version: str) -> bool:
+    return bool(
+        await connection.fetchval(
+            """
+            SELECT EXISTS (SELECT
+                             FROM installations
+                            WHERE plugin = $1
+                              AND version = $2
+                              AND canary_until > now())
+            """,
+            plugin,
+            version,
+        )
+    )
+
+
+async def count_failure(connection: Connection, plugin: str) -> int:
+    """How many are in a row now."""
+    return int(
+        await connection.fetchval(
+            """
+            UPDATE installations
+               SET canary_failures = canary_failures + 1
+             WHERE plugin = $1
+         RETURNING canary_failures
+            """,
+            plugin,
+        )
+    )
+
+
+async def forget_failures(connection: Connection, plugin: str) -> None:
+    await connection.execute(
+        "UPDATE installations SET canary_failures = 0 WHERE plugin = $1 AND canary_failures > 0",
+        plugin,
+    )
+
+
+async def set_went_back_from(connection: Connection, plugin: str, version: str | None) -> None:
+    """Neither this version nor an older one is taken again by itself."""
+    await connection.execute(
+        "UPDATE installations SET went_back_from = $2 WHERE plugin = $1", plugin, version
+    )
 
 
 async def is_policy_older(connection: Connection, plugin: str, version: str) -> bool:
