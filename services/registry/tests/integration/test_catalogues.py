@@ -10,6 +10,7 @@ from httpx import AsyncClient, Response
 
 from heimnetz_manifest.catalogue import Index, Release, Revocation, encode, sign_index
 from heimnetz_manifest.signing import PrivateKey, Subject, sign
+from heimnetz_registry.cataloguing import Cataloguer
 
 from .https_server import Answer, HttpsServer, serving
 
@@ -267,7 +268,9 @@ async def test_a_catalogue_that_is_due_is_read_by_itself(
     async with database.connection() as connection:
         await connection.execute("UPDATE catalogues SET next_at = now()")
 
-    is_read = await app.state.service.background[-1].__self__._refresh_due()
+    works = (work.__self__ for work in app.state.service.background)
+    (cataloguer,) = (work for work in works if isinstance(work, Cataloguer))
+    is_read = await cataloguer._refresh_due()
 
     assert is_read
     assert (await owner.get(FRIENDS)).json()["counter"] == 6
