@@ -18,6 +18,7 @@ METRIC = re.compile(r"(?<![\w:])((?:heimnetz|alertmanager|prometheus|process)_[a
 VARIABLES = {"$__rate_interval": "2m", "$plugin": ".+", "$service": ".+"}
 NO_CONNECTION = "the plugin of this test asks for no connection"
 NO_LEVEL = "the plugin of this test promises no service level"
+IN_DOUBT = "nothing that is installed has lost its approval"
 NO_ERROR = "a stack that is well answers nothing with 500"
 
 #: What may have no data where all is well, and why.
@@ -27,6 +28,11 @@ EMPTY = {
     "Connections of plugins by verdict": NO_CONNECTION,
     "Bytes over the broker": NO_CONNECTION,
     "Requests that the engine proxy refused": "nobody asked the proxy for what it refuses",
+    "heimnetz_sandbox_engine_refusals": "nobody asked the proxy for what it refuses",
+    "heimnetz_monitor_threat_timestamp_seconds": "no plugin was seen doing what it may not",
+    "Installed and no longer approved": IN_DOUBT,
+    "heimnetz_registry_installed_in_doubt": IN_DOUBT,
+    "Readings of catalogues by outcome": "no catalogue was added",
     "Requests without the right": "nobody was refused within the window",
     "Log-ins by outcome": "the log-in may be older than the window",
     "Secrets masked in logs": "the plugin of this test has no secret",
