@@ -469,3 +469,36 @@ def test_a_plugin_that_never_reads_a_large_input_is_timed_out_and_hangs_nobody(
 
     assert run["outcome"] == "timeout"
     assert stand.call("GET", "/v1/runs").status_code == 200
+
+
+@pytest.mark.attack(row=17, what="a result of one byte a second")
+def test_a_result_that_comes_slowly_ends_with_the_run_s_time(stand: Stand) -> None:
+    code = """
+import contextlib, os, time
+def run(input, context):
+    def say(data):
+        for descriptor in range(3, 32):
+            with contextlib.suppress(OSError):
+                os.write(descriptor, data)
+    say((1000).to_bytes(4, "big"))
+    while True:
+        say(b"{")
+        time.sleep(1)
+"""
+    stand.install("dripping", code, limits={"wall": "3 s"})
+
+    assert stand.run("dripping")["outcome"] == "timeout"
+
+
+@pytest.mark.attack(row=30, what="clone3, which the filter cannot look into")
+def test_clone3_is_unknown_so_that_libc_falls_back(stand: Stand) -> None:
+    code = """
+import ctypes
+def run(input, context):
+    libc = ctypes.CDLL(None, use_errno=True)
+    return {"answer": libc.syscall(435, 0, 0), "errno": ctypes.get_errno()}
+"""
+    stand.install("cloning", code)
+
+    # 38 is ENOSYS, asm-generic/errno.h.
+    assert stand.run("cloning")["result"] == {"answer": -1, "errno": 38}

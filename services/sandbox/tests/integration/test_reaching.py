@@ -52,12 +52,14 @@ def stand(place: Path, postgres_url: str, key_ring: KeyRing) -> Iterator[Stand]:
 
 
 @contextmanager
-def a_site(tls: ssl.SSLContext | None = None) -> Iterator[str]:
-    """A web server of this machine, as `address:port`."""
+def a_site(tls: ssl.SSLContext | None = None, leads_to: str | None = None) -> Iterator[str]:
+    """A web server of this machine, as `address:port`; it answers or sends elsewhere."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200)
+            self.send_response(200 if leads_to is None else 302)
+            if leads_to is not None:
+                self.send_header("location", leads_to)
             self.send_header("content-length", "5")
             self.end_headers()
             self.wfile.write(b"hello")
@@ -109,6 +111,22 @@ def test_a_plugin_reaches_what_it_was_granted_and_nothing_else(stand: Stand, sit
         ("192.0.2.1:80", False),
     }
     assert len(announced(stand, "fetcher")) == 4
+
+
+@pytest.mark.attack(row=49, what="a redirect from a granted host to another")
+def test_a_redirect_to_what_is_not_granted_is_refused_like_any_request(
+    stand: Stand, site: str
+) -> None:
+    with a_site(leads_to=f"http://{site}/") as first:
+        granted = {"network": [{"to": first, "reason": "The test's server"}]}
+        stand.install("led", FETCH, permissions=granted)
+
+        run = stand.run("led", {"urls": [f"http://{first}/"]})
+
+    assert "403" in run["result"][f"http://{first}/"]
+    log = stand.logs(run["id"])
+    assert f"sandbox connected to {first}" in log
+    assert f"sandbox refused: {site} is not granted" in log
 
 
 def announced(stand: Stand, plugin: str) -> list[bytes]:
